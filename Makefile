@@ -1,0 +1,62 @@
+# `make run` and `make test` set up a fresh clone by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+PHOTOS ?= build/samples
+REPORT ?= build/report
+SHARED ?= ../shared
+
+.DEFAULT_GOAL := help
+
+help: ## what each target does
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+run: $(VENV)/.run ## tag the photos of PHOTOS=folder (or sample pictures), print a table, write a report
+ifeq ($(PHOTOS),build/samples)
+	$(BIN)/veduta samples $(PHOTOS)
+endif
+	$(BIN)/veduta tag "$(PHOTOS)" --report "$(REPORT)" --heat-maps
+
+test: $(VENV)/.dev ## the tests that take seconds
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(VENV)/.dev ## every test, the slow ones too (nightly)
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code into ruff's form
+	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench
+
+bench: $(VENV)/.dev ## measure speed, agreement, heat maps and start against the alternatives
+	$(BIN)/python -m bench all
+
+load: $(VENV)/.dev ## memory over 20,000 photos
+	$(BIN)/python -m bench memory
+
+places100: $(VENV)/.dev ## train the bundled model again (about an hour on two cores)
+	$(BIN)/veduta recipe places100 --data $(SHARED)/data \
+	    --weights $(SHARED)/weights/mobilenet_v2_imagenet.safetensors --out src/veduta/models/places100
+
+clean: ## remove what the targets made, the environment included
+	rm -rf $(VENV) build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[samples]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[dev,bench]'
+	touch $@ $(VENV)/.run
+
+.PHONY: help run test test-all check format bench load places100 clean

@@ -1,0 +1,42 @@
+"""Veduta tells what place a photo shows.
+
+The names here are loaded when they are first used, so that ``import veduta`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from veduta.errors import VedutaError as VedutaError
+    from veduta.explanation.explain import explain as explain
+    from veduta.recognition.tagger import Tagger as Tagger
+    from veduta.recognition.tagger import load as load
+    from veduta.records import Prediction as Prediction
+    from veduta.records import Score as Score
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "VedutaError": "veduta.errors",
+    "Prediction": "veduta.records",
+    "Score": "veduta.records",
+    "Tagger": "veduta.recognition.tagger",
+    "load": "veduta.recognition.tagger",
+    "explain": "veduta.explanation.explain",
+}
+
+__all__ = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'veduta' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,105 @@
+"""Every error that Veduta raises, in one tree.
+
+    VedutaError
+    ├── UsageError                  an argument that can't be meant: an unknown label, an empty folder
+    ├── MissingExtra                an optional dependency is needed; says which extra to install
+    ├── PhotoError                  one photo can't be used; a job turns it into a Failure row
+    │   ├── PhotoNotFound           the file has vanished or never was
+    │   ├── PhotoUnreadable         the file is there, the system refuses to read it
+    │   ├── UnsupportedFormat       not one of the allowed formats
+    │   ├── CorruptPhoto            an allowed format, but the content can't be decoded
+    │   ├── PhotoTooLarge           over the limit of bytes or pixels
+    │   ├── PhotoTooSlow            over the deadline for one photo
+    │   └── DecoderDied             the decoding process died on it, twice
+    ├── BundleError                 a model on disk that can't be used
+    │   ├── BundleNotFound          no such folder, or no model of that name
+    │   ├── BundleCorrupt           a file is missing, altered, or not what it says
+    │   └── BundleIncompatible      sound, but of another format version, kind or shape
+    ├── TaxonomyError               a taxonomy or translation file that contradicts itself or the labels
+    ├── LedgerError                 the record of a job can't be read, written or recovered
+    ├── OutputError                 a result can't be written: disk full, read-only, not a folder
+    └── TrainingError               a training that can't start or can't go on
+
+Each message is one sentence or two: the file or value, what was expected, what to do. The command line maps
+these classes to exit codes in one table, a server maps them to HTTP statuses in another.
+"""
+
+from __future__ import annotations
+
+
+class VedutaError(Exception):
+    """The base of every error that Veduta raises on purpose."""
+
+
+class UsageError(VedutaError):
+    """An argument that can't be meant."""
+
+
+class MissingExtra(VedutaError):
+    """An optional dependency is needed and not installed."""
+
+
+class PhotoError(VedutaError):
+    """One photo can't be used. ``digest`` is the content's, where the file could be read."""
+
+    digest: str | None = None
+
+
+class PhotoNotFound(PhotoError):
+    """The file has vanished or never was."""
+
+
+class PhotoUnreadable(PhotoError):
+    """The file is there, but the system refuses to read it."""
+
+
+class UnsupportedFormat(PhotoError):
+    """The file is not in one of the allowed formats."""
+
+
+class CorruptPhoto(PhotoError):
+    """The format is allowed, but the content can't be decoded."""
+
+
+class PhotoTooLarge(PhotoError):
+    """The photo is over the limit of bytes or pixels."""
+
+
+class PhotoTooSlow(PhotoError):
+    """Decoding the photo took longer than the deadline."""
+
+
+class DecoderDied(PhotoError):
+    """The decoding process died on this photo, twice."""
+
+
+class BundleError(VedutaError):
+    """A model on disk that can't be used."""
+
+
+class BundleNotFound(BundleError):
+    """There is no such folder, or no model of that name."""
+
+
+class BundleCorrupt(BundleError):
+    """A file of the bundle is missing, altered, or not what it says."""
+
+
+class BundleIncompatible(BundleError):
+    """The bundle is sound, but of a format version, kind or shape that this version can't use."""
+
+
+class TaxonomyError(VedutaError):
+    """A taxonomy or translation file contradicts itself or the labels."""
+
+
+class LedgerError(VedutaError):
+    """The record of a job can't be read, written or recovered."""
+
+
+class OutputError(VedutaError):
+    """A result can't be written."""
+
+
+class TrainingError(VedutaError):
+    """A training can't start or can't go on."""

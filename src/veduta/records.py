@@ -1,0 +1,151 @@
+"""The frozen values that pass between the steps.
+
+Scores carry label ids, which are the same in every language; writers and reports render names.
+A part that the model or the photo can't give is ``None``: left out, never guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+EnvironmentKind = Literal["indoor", "outdoor"]
+
+#: left, top, right, bottom in pixels of the upright photo; right and bottom are exclusive.
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One photo that somebody asked about: where it lies and, where a folder or table tells, its label."""
+
+    path: str
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A class: a stable id (``church/outdoor``), its English name, and what is known of it."""
+
+    id: str
+    name: str
+    environment: EnvironmentKind | None = None
+    coarse: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A label and its probability in [0, 1]: softmax over the head's labels, or a sigmoid for each."""
+
+    label: Label
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Indoor or outdoor, by two ways of reading the same scores.
+
+    ``outdoor_probability`` sums the probability of the outdoor labels, relative to all labels that have an
+    environment; ``kind`` follows it (below 0.5 is indoor). ``outdoor_vote`` is the mean of the flags
+    (indoor 0, outdoor 1) of the ten most probable labels, fewer where there are fewer (Zhou et al. 2017).
+    """
+
+    kind: EnvironmentKind
+    outdoor_probability: float
+    outdoor_vote: float
+
+    @property
+    def margin(self) -> float:
+        """How far from undecided, 0 to 1."""
+        return abs(2.0 * self.outdoor_probability - 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much the photo looks like what the model knows, and the verdict at the bundle's threshold."""
+
+    value: float
+    threshold: float
+    fits: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the file itself tells about the photo.
+
+    ``width`` and ``height`` are those of the upright photo, before any shrinking. ``taken`` is the camera's own
+    time, ISO 8601 without a zone unless the file gives one; ``position`` is (latitude, longitude) in degrees.
+    ``marks`` are short words for what a reader should know: ``cut off``, ``preview``, ``first frame``.
+    """
+
+    format: str
+    width: int
+    height: int
+    taken: str | None = None
+    position: tuple[float, float] | None = None
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one model says about one photo.
+
+    ``scores`` and ``coarse`` are the most probable few, best first. ``probabilities`` is the whole distribution,
+    float32 ``[classes]`` in the order of the model's labels, after dropped classes were masked. ``crop`` is the part
+    of the upright photo that the model saw.
+    """
+
+    model: str
+    bundle_id: str
+    precision: str
+    facts: Facts
+    crop: Box
+    scores: tuple[Score, ...]
+    calibrated: bool
+    coarse: tuple[Score, ...] | None = None
+    environment: Environment | None = None
+    attributes: tuple[Score, ...] | None = None
+    evidence: Evidence | None = None
+    embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def fits(self) -> bool:
+        """False where the evidence says that none of the labels fits."""
+        return self.evidence is None or self.evidence.fits
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """What several models say together: the mean of their probabilities, each model weighing the same.
+
+    ``basis`` tells what was averaged: the ``labels`` where all models share them, else the ``coarse`` labels.
+    """
+
+    models: tuple[str, ...]
+    basis: Literal["labels", "coarse"]
+    scores: tuple[Score, ...] | None
+    coarse: tuple[Score, ...] | None
+    environment: Environment | None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A reference that a photo resembles; ``similarity`` is the cosine of the two embeddings."""
+
+    id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A photo that got no answer: the error's class name and a sentence for people."""
+
+    path: str
+    error: str
+    message: str
