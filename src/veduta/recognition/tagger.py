@@ -1,0 +1,174 @@
+"""A model that tells what place a photo shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from veduta.errors import BundleIncompatible, UsageError
+from veduta.images.decode import Limits, Photo, decode, read_bytes
+from veduta.images.preprocess import Preprocessing, prepare
+from veduta.labels.taxonomy import Taxonomy
+from veduta.models.bundle import Bundle, Head
+from veduta.models.session import Precision, Runtime, Session
+from veduta.models.store import find
+from veduta.recognition.scoring import (
+    CoarseSums,
+    EnvironmentReading,
+    best,
+    drop_mask,
+    mask_and_renormalise,
+    probabilities,
+)
+from veduta.records import Evidence, Facts, Prediction, Score
+
+DEFAULT_MODEL = "places100"
+
+#: What a photo may be given as: a file's path, the bytes of a file, or an image in memory.
+Source = str | Path | bytes | Image.Image
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    precision: Precision = "float32",
+    threads: int | None = None,
+    runtime: Runtime = "openvino",
+    taxonomy: Path | None = None,
+    drop: Sequence[str] = (),
+    top_k: int = 5,
+    embedding: bool = False,
+) -> Tagger:
+    """Load a model by its name in the store, or by the folder of its bundle.
+
+    ``taxonomy`` is a file of coarse labels instead of the shipped one. ``drop`` names classes that can't be meant;
+    the others share their probability. ``threads`` None takes all that this process may use.
+
+    Raises BundleError where the model can't be used, UsageError for an unknown class in ``drop``, TaxonomyError.
+    """
+    bundle = Bundle.load(find(str(model)))
+    session = Session(bundle.graph, precision=precision, threads=threads, runtime=runtime)
+    return Tagger(bundle, session, taxonomy=Taxonomy.load(taxonomy), drop=drop, top_k=top_k, embedding=embedding)
+
+
+class Tagger:
+    """Photos in, predictions out.
+
+    Attributes:
+        bundle: the model on disk.
+        session: its graph, compiled; shared with heat maps.
+        labels: the labels of the first head, with the coarse labels of the taxonomy.
+        preprocessing: what to ask the decoder for.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        session: Session,
+        *,
+        taxonomy: Taxonomy,
+        drop: Sequence[str] = (),
+        top_k: int = 5,
+        embedding: bool = False,
+    ) -> None:
+        if bundle.kind != "classifier":
+            raise BundleIncompatible(f"{bundle.name} is a model of kind {bundle.kind}; tagging needs a classifier.")
+        if top_k < 1:
+            raise UsageError(f"top_k is {top_k}; ask for at least one label.")
+        if embedding and bundle.embedding is None:
+            raise UsageError(f"the model {bundle.name} has no embedding; choose one that has, such as {DEFAULT_MODEL}.")
+        self.bundle, self.session, self.top_k, self.drop = bundle, session, top_k, tuple(drop)
+        self.taxonomy = taxonomy
+        self.head: Head = bundle.heads[0]
+        self.labels = taxonomy.apply(self.head.labels)
+        self.preprocessing: Preprocessing = bundle.preprocessing
+        self.coarse_sums = CoarseSums(self.labels)
+        self._keep = drop_mask(self.labels, drop)
+        self._read_environment = EnvironmentReading(self.labels)
+        self._embedding = bundle.embedding.name if embedding and bundle.embedding else None
+        self._outputs = [self.head.logits, *(head.logits for head in bundle.heads[1:])]
+        if self._embedding:
+            self._outputs.append(self._embedding)
+        if bundle.evidence:
+            self._outputs.append(bundle.evidence.output)
+
+    def predict(self, source: Source, *, limits: Limits | None = None) -> Prediction:
+        """What one photo shows. Raises PhotoError where it can't be read."""
+        if isinstance(source, Image.Image):
+            upright = ImageOps.exif_transpose(source).convert("RGB")
+            pixels, crop = prepare(upright, self.preprocessing, upright.size)
+            return self._predict([pixels], [Facts("memory", *upright.size)], [crop])[0]
+        limits = limits or Limits()
+        data = source if isinstance(source, bytes) else read_bytes(source, limits)
+        name = "the photo" if isinstance(source, bytes) else str(source)
+        return self.predict_photos([decode(data, [self.preprocessing], limits, name)])[0]
+
+    def predict_photos(self, photos: Sequence[Photo], index: int = 0) -> list[Prediction]:
+        """Predictions for decoded photos; ``photo.inputs[index]`` was made by this tagger's preprocessing."""
+        if not photos:
+            return []
+        images = [photo.pixels(index) for photo in photos]
+        return self._predict(images, [photo.facts for photo in photos], [photo.boxes[index] for photo in photos])
+
+    def _predict(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        facts: Sequence[Facts],
+        crops: Sequence[tuple[float, float, float, float]],
+    ) -> list[Prediction]:
+        outputs = self.session.run(images, self._outputs)
+        head = self.head
+        scene = probabilities(outputs[head.logits], head.task, head.temperature)
+        if self.drop:
+            scene = mask_and_renormalise(scene, self._keep) if head.task == "single_label" else scene * self._keep
+        coarse = self.coarse_sums(scene) if self._sums_up else None
+        attributes = self._attributes(outputs, len(images))
+        embeddings = outputs[self._embedding] if self._embedding else None
+        return [
+            Prediction(
+                model=self.bundle.name,
+                bundle_id=self.bundle.bundle_id,
+                precision=self.session.precision,
+                facts=facts[row],
+                crop=crops[row],
+                scores=best(scene[row], self.labels, self.top_k),
+                calibrated=head.temperature is not None,
+                coarse=best(coarse[row], self.coarse_sums.labels, self.top_k) if coarse is not None else None,
+                environment=self._read_environment(scene[row]) if head.task == "single_label" else None,
+                attributes=attributes[row],
+                evidence=self._evidence(outputs, row),
+                embedding=embeddings[row] if embeddings is not None else None,
+                probabilities=scene[row],
+            )
+            for row in range(len(images))
+        ]
+
+    @property
+    def _sums_up(self) -> bool:
+        # Probabilities of several labels at once do not add up to one, so neither would their sums mean anything.
+        return self.head.task == "single_label" and bool(self.coarse_sums.labels)
+
+    def _attributes(self, outputs: dict[str, NDArray[np.float32]], count: int) -> list[tuple[Score, ...] | None]:
+        """The labels of the further multi-label heads that reach their thresholds, best first."""
+        heads = [head for head in self.bundle.heads[1:] if head.task == "multi_label"]
+        if not heads:
+            return [None] * count
+        found: list[list[Score]] = [[] for _ in range(count)]
+        for head in heads:
+            present = probabilities(outputs[head.logits], head.task, head.temperature)
+            thresholds = np.array([head.thresholds.get(label.id, 0.5) for label in head.labels], np.float32)
+            for row, column in np.argwhere(present >= thresholds):
+                found[row].append(Score(head.labels[column], float(present[row, column])))
+        return [tuple(sorted(scores, key=lambda score: -score.probability)) for scores in found]
+
+    def _evidence(self, outputs: dict[str, NDArray[np.float32]], row: int) -> Evidence | None:
+        spec = self.bundle.evidence
+        if spec is None:
+            return None
+        value = float(outputs[spec.output][row])
+        fits = value >= spec.threshold
+        return Evidence(value, spec.threshold, fits, None if fits else spec.reason)
