@@ -1,0 +1,91 @@
+"""What ``tag`` and ``embed`` do around a job: the ledger, the progress bar, the summary, the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from veduta.cli import exits
+
+if TYPE_CHECKING:
+    from veduta.jobs.ledger import Ledger
+    from veduta.jobs.pipeline import Progress, Summary
+
+#: Messages go to standard error; standard output is for results.
+messages = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def open_ledger(path: Path | None, none: bool) -> Iterator[Ledger]:
+    """The ledger of a job; says so where a damaged one was recovered."""
+    from veduta.jobs.ledger import Ledger
+
+    with Ledger.temporary() if none else Ledger.open(path) as ledger:
+        try:
+            yield ledger
+        finally:
+            if ledger.recovered:
+                messages.print(f"veduta: {ledger.recovered}", markup=False)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A bar with photos a second and the time left, on a terminal; None elsewhere, and where it is not wanted."""
+    if quiet or not messages.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.fields[rate]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+    )
+    with Bar(*columns, console=messages, transient=True) as bar:
+        task = bar.add_task("", total=None, rate="", failed="")
+
+        def show(counts: Progress) -> None:
+            done = counts.answered + counts.failed
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                completed=done,
+                total=counts.total,
+                rate=f"{speed:,.0f} photos/s" if speed else "",
+                failed=f"{counts.failed} failed" if counts.failed else "",
+            )
+
+        yield show
+
+
+def finish(summary: Summary, quiet: bool, written: list[str]) -> None:
+    """Say how the job ended, and leave with its exit code."""
+    if summary.interrupted:
+        messages.print("veduta: interrupted. What was done is kept; the same command goes on from there.")
+        sys.exit(exits.INTERRUPTED)
+    if not quiet:
+        parts = [f"{summary.total:,} photo{'s' * (summary.total != 1)} in {summary.seconds:.1f} s"]
+        if summary.seconds > 0 and summary.total > 1:
+            parts[0] += f" ({summary.total / summary.seconds:,.0f} photos/s)"
+        parts += [
+            f"{count:,} {what}"
+            for count, what in (
+                (summary.from_ledger, "known from an earlier run"),
+                (summary.nothing_fits, "that no scene fits"),
+                (summary.failed, "failed"),
+            )
+            if count
+        ]
+        messages.print(", ".join(parts) + ".", markup=False)
+        for place in written:
+            messages.print(f"wrote {place}", markup=False, soft_wrap=True)
+    if summary.failed:
+        sys.exit(exits.SOME_PHOTOS_FAILED)

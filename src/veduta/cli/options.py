@@ -1,0 +1,68 @@
+"""Options that several commands share, and what becomes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from veduta.images.limits import Limits
+
+Photos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTOS...",
+        help="Files, folders, globs in quotes, or - for a list on standard input (lines, or NUL-separated).",
+        show_default=False,
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", help="Name or folder of a model; repeat it to ask several.", show_default="places100"
+    ),
+]
+Precision = Annotated[str, typer.Option(help="float32, or bfloat16: faster, and a few close calls differ.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Cores to use, for decoding and for the model.", show_default="all this process may use"),
+]
+Language = Annotated[str, typer.Option("--language", "-l", help="Names in en, de, ru, pt or zh; ids stay the same.")]
+Taxonomy = Annotated[
+    Path | None, typer.Option(help="Your own file of everyday labels instead of the shipped one.", show_default=False)
+]
+DropClass = Annotated[
+    list[str] | None,
+    typer.Option("--drop-class", help="A scene id that can't be meant; the others share its probability. Repeatable."),
+]
+TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, help="How many scenes to tell.")]
+LedgerFile = Annotated[
+    Path | None,
+    typer.Option("--ledger", help="The record of what is done.", show_default="ledger.sqlite3 in the user's cache"),
+]
+NoLedger = Annotated[bool, typer.Option("--no-ledger", help="Keep no record; everything is computed anew.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try again the photos that failed in an earlier run.")
+]
+MaxMegabytes = Annotated[int | None, typer.Option(min=1, help="Refuse larger files.", show_default=False)]
+MaxMegapixels = Annotated[int | None, typer.Option(min=1, help="Refuse photos of more pixels.", show_default=False)]
+MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Give up on a photo after this.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
+
+
+def limits_from(megabytes: int | None, megapixels: int | None, seconds: float | None) -> Limits:
+    """The limits that the user set, the defaults for the rest."""
+    from dataclasses import replace
+
+    from veduta.images.limits import Limits
+
+    limits = Limits()
+    if megabytes is not None:
+        limits = replace(limits, max_bytes=megabytes * 2**20)
+    if megapixels is not None:
+        limits = replace(limits, max_pixels=megapixels * 1_000_000)
+    if seconds is not None:
+        limits = replace(limits, max_seconds=seconds)
+    return limits

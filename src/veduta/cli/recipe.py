@@ -1,0 +1,54 @@
+"""``veduta recipe``: train again the models that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from veduta.errors import MissingExtra
+
+recipe = typer.Typer(help="Train again the models that come with the package (extra train).", no_args_is_help=True)
+
+
+@recipe.callback()
+def recipes() -> None:
+    """Train again the models that come with the package (extra train)."""
+
+
+@recipe.command()
+def places100(
+    data: Annotated[Path, typer.Option(help="The folder with places100/ and labels/.")],
+    weights: Annotated[Path, typer.Option(help="MobileNetV2 to start from: safetensors with torchvision's keys.")],
+    out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/places100/bundle"),
+    run: Annotated[Path, typer.Option(help="Checkpoints and log; a killed run goes on from here.")] = Path(
+        "runs/places100"
+    ),
+    threads: Annotated[int, typer.Option(min=1, help="Cores for training.")] = 2,
+) -> None:
+    """Train, calibrate, export, check and measure the bundled model."""
+    try:
+        from veduta.training.loop import EpochResult
+        from veduta.training.places100 import Progress as Callbacks
+        from veduta.training.places100 import make
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        steps = bar.add_task("steps", total=None)
+
+        def on_step(step: int, total: int, loss: float) -> None:
+            bar.update(steps, completed=step, total=total, description=f"steps, loss {loss:.3f}")
+
+        def on_epoch(result: EpochResult) -> None:
+            console.print(
+                f"epoch {result.epoch}: loss {result.loss:.3f}, held out top-1 {result.top1:.1%}, "
+                f"top-5 {result.top5:.1%}"
+            )
+
+        bundle = make(data, weights, run, out, threads=threads, progress=Callbacks(on_step, on_epoch, console.print))
+    console.print(f"wrote {bundle.path} ({bundle.bundle_id})")

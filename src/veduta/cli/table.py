@@ -1,0 +1,109 @@
+"""Answers as a table on the terminal, or as JSON Lines on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from veduta.jobs.rows import Result
+
+#: More rows than this are no longer read on a terminal.
+MOST_ROWS = 200
+
+Row = Mapping[str, Any]
+
+
+class TerminalTable:
+    """Collects rows and prints them as one table when the job ends."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._more = 0
+
+    def write(self, result: Result) -> None:
+        """Keep a row for the table, while there is room."""
+        if len(self._rows) < MOST_ROWS:
+            self._rows.append(result.row)
+        else:
+            self._more += 1
+
+    def finish(self) -> None:
+        """Print the table."""
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = max(console.width, 160)
+        several = any("models" in row for row in self._rows)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("photo", overflow="fold", ratio=2)
+        if several:
+            table.add_column("model")
+        for name in ("everyday", "where", "scenes"):
+            table.add_column(name, overflow="fold", ratio=3 if name == "scenes" else None)
+        for row in self._rows:
+            _add(table, row, several)
+        console.print(table)
+        if self._more:
+            console.print(f"… and {self._more:,} more; --out photos.jsonl or --report FOLDER shows all.")
+
+    def abandon(self) -> None:
+        """Nothing was printed."""
+
+
+class StandardOutput:
+    """JSON Lines on standard output, for ``--out -``."""
+
+    def write(self, result: Result) -> None:
+        """One line."""
+        from veduta.jobs.rows import json_line
+
+        sys.stdout.buffer.write(json_line(result.row))
+
+    def finish(self) -> None:
+        """Bring the last lines out."""
+        sys.stdout.buffer.flush()
+
+    def abandon(self) -> None:
+        """What was written is out already."""
+
+
+def _add(table: Table, row: Row, several: bool) -> None:
+    name = _printable(row["path"])
+    if "error" in row:
+        sentence = Text(row["message"], style="red")
+        table.add_row(name, *([""] * several), Text(row["error"], style="red"), "", sentence)
+        return
+    if not several:
+        table.add_row(name, *_cells(row))
+        return
+    answers = [*row["models"].items(), *([("together", row["combined"])] if "combined" in row else [])]
+    for index, (model, answer) in enumerate(answers):
+        table.add_row(name if index == 0 else "", model, *_cells(answer))
+
+
+def _cells(answer: Row) -> tuple[Text, Text, Text]:
+    coarse, environment, evidence = answer.get("coarse"), answer.get("environment"), answer.get("evidence")
+    everyday = Text(coarse[0].get("name", coarse[0]["id"]) if coarse else "")
+    if evidence and not evidence["fits"]:
+        everyday = Text("nothing fits", style="yellow")
+    where = Text(f"{environment['kind']} {_certainty(environment):.0%}" if environment else "")
+    scenes = Text(", ").join(
+        Text(f"{score.get('name', score['id'])} {score['probability']:.0%}", style="bold" if index == 0 else "")
+        for index, score in enumerate(answer.get("scores") or ())
+    )
+    return everyday, where, scenes
+
+
+def _certainty(environment: Row) -> float:
+    outdoor = float(environment["outdoor_probability"])
+    return outdoor if environment["kind"] == "outdoor" else 1 - outdoor
+
+
+def _printable(text: str) -> Text:
+    """A file name as one line that can't steer the terminal."""
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text))
