@@ -41,6 +41,6 @@ def test_the_public_names_are_these() -> None:
 
 def test_explain_stays_a_function_after_its_room_was_imported() -> None:
     import veduta
-    import veduta.explanation.saliency  # noqa: F401
+    import veduta.explanation.saliency
 
     assert callable(veduta.explain)

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch", reason="the extra train is not installed")
 
 from veduta.datasets.folders import LabelledPhotos
-from veduta.training.augment import AugmentedPhotos, Augmentation, augment
+from veduta.training.augment import Augmentation, AugmentedPhotos, augment
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
 
