@@ -16,29 +16,31 @@ from veduta.errors import MissingExtra, OutputError
 
 @dataclass(frozen=True, slots=True)
 class SamplePicture:
-    """A picture that a package ships: where, what it shows, and whose it is."""
+    """A picture that a package ships: where, what it shows, and whose it is; ``scene`` false where it shows none."""
 
     package: str
     place: str
     shows: str
     credit: str
+    scene: bool = True
 
     @property
-    def name(self) -> str:
-        """The file's own name."""
-        return Path(self.place).name
+    def target(self) -> Path:
+        """Where it goes in the folder of samples; what shows no scene lies apart, so that nobody takes it for one."""
+        name = Path(self.place).name
+        return Path(name) if self.scene else Path("no-scene", name)
 
 
 _SKIMAGE, _SKLEARN = "scikit-image", "scikit-learn"
 
 SAMPLES = (
     SamplePicture(_SKLEARN, "datasets/images/china.jpg", "a temple", "danielbuechele, CC BY 2.0"),
-    SamplePicture(_SKIMAGE, "data/rocket.jpg", "a launch pad", "SpaceX, CC0"),
+    SamplePicture(_SKIMAGE, "data/rocket.jpg", "a launch pad", "SpaceX, public domain"),
     SamplePicture(_SKIMAGE, "data/coffee.png", "a cup on a café table", "Rachel Michetti, CC0"),
-    SamplePicture(_SKIMAGE, "data/motorcycle_left.png", "a workshop", "Middlebury Stereo Benchmark 2014, CC0"),
+    SamplePicture(_SKIMAGE, "data/camera.png", "a photographer on a lawn", "Lav Varshney, CC0"),
     SamplePicture(_SKIMAGE, "data/grass.png", "a lawn from close by", "Linolafett, CC0"),
-    SamplePicture(_SKIMAGE, "data/chelsea.png", "no scene: a cat's face", "Stefan van der Walt, CC0"),
-    SamplePicture(_SKLEARN, "datasets/images/flower.jpg", "no scene: a flower", "vultilion, CC BY 2.0"),
+    SamplePicture(_SKIMAGE, "data/chelsea.png", "no scene: a cat's face", "Stefan van der Walt, CC0", False),
+    SamplePicture(_SKLEARN, "datasets/images/flower.jpg", "no scene: a flower", "vultilion, CC BY 2.0", False),
 )
 
 _MODULES = {_SKIMAGE: "skimage", _SKLEARN: "sklearn"}
@@ -52,10 +54,10 @@ def samples(
 
     table = Table("picture", "shows", "from", "credit", box=None, pad_edge=False, header_style="bold")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "no-scene").mkdir(parents=True, exist_ok=True)
         for sample in SAMPLES:
-            shutil.copyfile(_find(sample), folder / sample.name)
-            table.add_row(sample.name, sample.shows, sample.package, sample.credit)
+            shutil.copyfile(_find(sample), folder / sample.target)
+            table.add_row(str(sample.target), sample.shows, sample.package, sample.credit)
     except OSError as error:
         raise OutputError(f"the samples can't be copied to {folder} ({error}); name another folder.") from error
     messages.print(table)
