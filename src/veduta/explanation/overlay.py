@@ -65,7 +65,7 @@ def layer_bytes(values: NDArray[np.float32], size: tuple[int, int], opacity: flo
     scale = min(1.0, _LAYER_SIDE / max(size))
     small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     buffer = io.BytesIO()
-    heat_layer(values, small, opacity).save(buffer, "WEBP", quality=60, method=4)
+    heat_layer(values, small, opacity).save(buffer, "WEBP", quality=60, method=0)  # a fifth of method 4's time
     return buffer.getvalue()
 
 
