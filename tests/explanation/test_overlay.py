@@ -49,7 +49,7 @@ def test_a_layer_for_a_report_is_small_and_has_the_aspect_of_the_photo() -> None
     layer = Image.open(io.BytesIO(encoded))
     assert layer.format == "WEBP"
     assert layer.mode == "RGBA"
-    assert layer.size == (160, 106)
+    assert layer.size == (96, 64)
     assert len(encoded) < 4096
 
 

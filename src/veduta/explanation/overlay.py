@@ -26,7 +26,7 @@ _ANCHORS: tuple[tuple[float, tuple[int, int, int]], ...] = (
 )
 #: Below the first value the colour is not there at all, from the second on it has its full opacity.
 _FADE = (0.22, 0.62)
-_LAYER_SIDE = 160
+_LAYER_SIDE = 96
 
 
 def resized(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -65,7 +65,8 @@ def layer_bytes(values: NDArray[np.float32], size: tuple[int, int], opacity: flo
     scale = min(1.0, _LAYER_SIDE / max(size))
     small = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
     buffer = io.BytesIO()
-    heat_layer(values, small, opacity).save(buffer, "WEBP", quality=60, method=0)  # a fifth of method 4's time
+    # Method 0 takes a fifth of the time of the default.
+    heat_layer(values, small, opacity).save(buffer, "WEBP", quality=60, method=0)
     return buffer.getvalue()
 
 
