@@ -24,7 +24,7 @@ class Augmentation:
     shortest. ``jitter``: brightness, contrast and saturation vary by 1 ± this.
     """
 
-    min_area: float = 0.35
+    min_area: float = 0.5
     max_aspect: float = 4 / 3
     jitter: float = 0.2
     flip: bool = True

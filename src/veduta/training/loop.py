@@ -21,6 +21,8 @@ from veduta.evaluation.metrics import top_k_hits
 from veduta.training.augment import Augmentation, AugmentedPhotos
 from veduta.training.networks import Normalise, SceneNetwork
 
+_CHECKPOINT = "checkpoint.pt"
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -28,16 +30,15 @@ class Schedule:
 
     ``side`` is smaller than the side that the bundle will be given: random crops enlarge what they show, and training
     on smaller ones evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-    The classifier starts from nothing, so it learns ``classifier_rate`` times as fast as the pretrained layers; these
-    lose what they know at a rate that it needs (0.06 for all: held-out top-1 10 % after an epoch).
+    The classifier learns ``classifier_rate`` times as fast as the layers below it.
     """
 
     side: int = 112
-    epochs: int = 5
+    epochs: int = 3
     batch_size: int = 64
     learning_rate: float = 0.01
-    classifier_rate: float = 10.0
-    warm_up_steps: int = 100
+    classifier_rate: float = 2.0
+    warm_up_steps: int = 200
     momentum: float = 0.9
     weight_decay: float = 1e-4
     label_smoothing: float = 0.1
@@ -123,6 +124,11 @@ def train(
     return trained.eval()
 
 
+def has_checkpoint(run: Path) -> bool:
+    """Whether a run has at least one whole epoch to go on from."""
+    return (run / _CHECKPOINT).is_file()
+
+
 def predict_logits(network: nn.Module, photos: LabelledPhotos, batch_size: int = 100) -> np.ndarray[Any, Any]:
     """Logits float32 ``[n, classes]`` of unchanged photos."""
     network.eval()
@@ -163,17 +169,16 @@ def _save(run: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.o
         "averaged": averaged.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    temporary = run / "checkpoint.pt.tmp"
+    temporary = run / f"{_CHECKPOINT}.tmp"
     torch.save(state, temporary)
-    temporary.replace(run / "checkpoint.pt")
+    temporary.replace(run / _CHECKPOINT)
 
 
 def _resume(run: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """The number of whole epochs that the run already has."""
-    checkpoint = run / "checkpoint.pt"
-    if not checkpoint.is_file():
+    if not has_checkpoint(run):
         return 0
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(run / _CHECKPOINT, weights_only=True)
     network.load_state_dict(state["network"])
     averaged.load_state_dict(state["averaged"])
     optimizer.load_state_dict(state["optimizer"])

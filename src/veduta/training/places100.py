@@ -29,13 +29,15 @@ from veduta.models.session import Session
 from veduta.recognition.scoring import EnvironmentReading, probabilities
 from veduta.training.card import Card, write_card
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
-from veduta.training.loop import EpochResult, Schedule, train
+from veduta.training.loop import EpochResult, Schedule, has_checkpoint, train
 from veduta.training.networks import SceneNetwork, build, load_backbone
+from veduta.training.probe import fit_classifier
 
 NAME = "places100"
 ARCHITECTURE = "mobilenet_v2"
 SIDE = 128
-INPUT = Preprocessing(fit="crop", sizes=((SIDE, SIDE),), short_side=SIDE, filter="bicubic")
+# On 769 photos of sun27 bilinear and bicubic were within 0.4 points of each other; bilinear takes less time.
+INPUT = Preprocessing(fit="crop", sizes=((SIDE, SIDE),), short_side=SIDE, filter="bilinear")
 SCHEDULE = Schedule()
 
 #: Photos of each class that the recipe never trains on: the temperature and every choice come from them.
@@ -72,12 +74,13 @@ def make(
     held = hold_out(photos.targets, HOLD_OUT_PER_CLASS, HOLD_OUT_SEED)
     _check_list([name for name, kept in zip(photos.names, held, strict=True) if kept])
     held_out = photos.subset(held)
-    torch.manual_seed(SCHEDULE.seed)
+    training = photos.subset(~held)
     network = build(ARCHITECTURE, len(folders))
     load_backbone(network, weights)
-    trained = train(
-        network, photos.subset(~held), held_out, SCHEDULE, run, on_step=progress.step, on_epoch=progress.epoch
-    )
+    if not has_checkpoint(run):
+        progress.stage("fitting the classifier to the pretrained features")
+        fit_classifier(network, training)
+    trained = train(network, training, held_out, SCHEDULE, run, on_step=progress.step, on_epoch=progress.epoch)
     return export(trained, held_out, data, out, progress)
 
 
