@@ -344,3 +344,8 @@ def test_decoding_a_jpeg_loads_no_other_decoder(scenery: Scenery, encode: Encode
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(PhotoUnreadable, match="is a folder; give a photo file"):
+        read_bytes(tmp_path)

@@ -120,3 +120,8 @@ def test_a_folder_that_can_not_be_listed_becomes_a_sample(tmp_path: Path) -> Non
         assert names([str(tmp_path)], tmp_path) == ["2.jpg", "closed"]
     finally:
         (tmp_path / "closed").chmod(0o700)
+
+
+def test_an_empty_input_is_no_photo() -> None:
+    with pytest.raises(UsageError, match="empty"):
+        list(expand([""]))

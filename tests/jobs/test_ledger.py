@@ -324,3 +324,15 @@ def test_a_read_only_place_is_one_sentence(small_disk: Path) -> None:
 def test_no_part_of_a_checksum_passes_for_its_neighbour(parts: list[object], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(parts)))
     assert schema.checksum(*parts) != schema.checksum(*parts[:at], b"", *parts[at:])
+
+
+def test_a_ledger_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(connection: sqlite3.Connection) -> None:
+        for suffix in ("-wal", "-shm"):  # as SQLite leaves them where it can't fold its log into the file
+            (tmp_path / f"ledger.sqlite3.new-{os.getpid()}{suffix}").touch()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(schema, "create_tables", full_disk)
+    with pytest.raises(LedgerError):
+        Ledger.open(tmp_path / "ledger.sqlite3")
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from onnx import TensorProto
 
 from veduta.errors import BundleCorrupt, BundleIncompatible, BundleNotFound, UsageError, VedutaError
 from veduta.images.preprocess import Preprocessing
+from veduta.models import importing, store
 from veduta.models.bundle import Bundle
 from veduta.models.importing import import_onnx
 from veduta.models.store import find, home
@@ -162,3 +164,37 @@ def test_the_real_squeezenet_becomes_a_model_of_365_places(shared_weights: Path,
     assert head.class_maps_mean_is_logits
     values = json.loads((bundle.path / "model.json").read_text())
     assert values["heads"][0]["calibrated"] is False
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_opened(tmp_path: Path, label_list: Path, kind: str) -> None:
+    graph = Path("/dev/zero")
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("the system has no named pipes")
+        graph = tmp_path / "pipe.onnx"
+        os.mkfifo(graph)
+    elif not graph.exists():
+        pytest.skip("the system has no /dev/zero")
+    with pytest.raises(BundleNotFound, match="is not a file"):
+        import_onnx(graph, label_list, name="x", preprocessing=INPUT)
+
+
+def test_a_graph_over_the_limit_is_refused_unread(
+    tmp_path: Path, label_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "MAX_BYTES", 1000)
+    (tmp_path / "large.onnx").write_bytes(bytes(1001))
+    with pytest.raises(BundleCorrupt, match="1000"):
+        import_onnx(tmp_path / "large.onnx", label_list, name="x", preprocessing=INPUT)
+
+
+def test_the_name_of_a_bundled_model_is_taken_only_where_asked(
+    tmp_path: Path, tiny_graph: Path, label_list: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "BUNDLED", tmp_path / "bundled")
+    (tmp_path / "bundled" / "places100").mkdir(parents=True)
+    (tmp_path / "bundled" / "places100" / "model.json").touch()
+    with pytest.raises(UsageError, match="comes with Veduta"):
+        import_onnx(tiny_graph, label_list, name="places100", preprocessing=INPUT)
+    import_onnx(tiny_graph, label_list, name="places100", preprocessing=INPUT, overwrite=True)

@@ -13,7 +13,12 @@ from veduta.cli.job import finish, open_ledger, progress_bar
 
 def embed(
     photos: given.Photos,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Write .npy (and paths in .jsonl) or .parquet.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=given.path, metavar="<path>", help="Write .npy (and paths in .jsonl) or .parquet."
+        ),
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help="Name or folder of a model.")] = "places100",
     precision: given.Precision = "float32",
     threads: given.Threads = None,
@@ -28,7 +33,7 @@ def embed(
     """Write the embedding of each photo: what the network sees before it decides.
 
     \b
-    veduta embed holiday/ --out holiday.npy      float32 [photos, size], and holiday.jsonl with the paths
+    veduta embed holiday/ --out holiday.npy      float32 \\[photos, size]
     veduta embed holiday/ --out holiday.parquet  both in one file (extra parquet)
     """
     from veduta.cli.tag import load_taggers
@@ -37,11 +42,10 @@ def embed(
     from veduta.jobs.embeddings import open_embedding_writer
     from veduta.jobs.pipeline import tag_photos
     from veduta.jobs.plan import Options
-    from veduta.models.threads import available_threads
 
     limits = given.limits_from(max_megabytes, max_megapixels, max_seconds)
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
-    workers = threads or available_threads()
+    workers = given.decoders_for(threads)
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
         (tagger,) = load_taggers([model], precision, threads, None, None, top_k=1, embedding=True)
         assert tagger.bundle.embedding is not None, "load refuses a model without an embedding"

@@ -16,6 +16,7 @@ from veduta.errors import (
 
 OK = 0
 SOME_PHOTOS_FAILED = 1
+FAULT = 70
 INTERRUPTED = 130
 
 EXIT_CODES: dict[type[VedutaError], int] = {
@@ -35,4 +36,4 @@ def exit_code(error: VedutaError) -> int:
     for kind in type(error).__mro__:
         if kind in EXIT_CODES:
             return EXIT_CODES[kind]
-    return 70
+    return FAULT

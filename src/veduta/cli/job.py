@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from veduta.cli import exits
+from veduta.errors import LedgerError
+from veduta.images.limits import printable
 
 if TYPE_CHECKING:
     from veduta.jobs.ledger import Ledger
     from veduta.jobs.pipeline import Progress, Summary
 
 #: Messages go to standard error; standard output is for results.
-messages = Console(stderr=True, highlight=False)
+messages = Console(stderr=True, highlight=False, emoji=False)
+INTERRUPTION = "veduta: interrupted. What was done is kept; the same command goes on from there."
+
+
+def say(sentence: str) -> None:
+    """A message on one line, in which no name can steer the terminal."""
+    messages.print(printable(sentence), markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -25,12 +33,14 @@ def open_ledger(path: Path | None, none: bool) -> Iterator[Ledger]:
     """The ledger of a job; says so where a damaged one was recovered."""
     from veduta.jobs.ledger import Ledger
 
+    if path is not None and not none:
+        _refuse_other_file(path)
     with Ledger.temporary() if none else Ledger.open(path) as ledger:
         try:
             yield ledger
         finally:
             if ledger.recovered:
-                messages.print(f"veduta: {ledger.recovered}", markup=False)
+                say(f"veduta: {ledger.recovered}")
 
 
 @contextmanager
@@ -66,10 +76,23 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
         yield show
 
 
+def _refuse_other_file(path: Path) -> None:
+    """A photo or a table that is named by mistake must not be set aside like a damaged ledger."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return  # opening the ledger tells what is wrong
+    if head.strip(b"\0") and not head.startswith(b"SQLite format 3\0"):
+        raise LedgerError(f"--ledger {path} is a file of another kind, not a ledger; name another place for it.")
+
+
 def finish(summary: Summary, quiet: bool, written: list[str]) -> None:
     """Say how the job ended, and leave with its exit code."""
     if summary.interrupted:
-        messages.print("veduta: interrupted. What was done is kept; the same command goes on from there.")
+        say(INTERRUPTION)
         sys.exit(exits.INTERRUPTED)
     if not quiet:
         parts = [f"{summary.total:,} photo{'s' * (summary.total != 1)} in {summary.seconds:.1f} s"]
@@ -84,8 +107,8 @@ def finish(summary: Summary, quiet: bool, written: list[str]) -> None:
             )
             if count
         ]
-        messages.print(", ".join(parts) + ".", markup=False)
+        say(", ".join(parts) + ".")
         for place in written:
-            messages.print(f"wrote {place}", markup=False, soft_wrap=True)
+            say(f"wrote {place}")
     if summary.failed:
         sys.exit(exits.SOME_PHOTOS_FAILED)

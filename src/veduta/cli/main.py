@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import traceback
+from collections.abc import Iterator
 
 import typer
-from rich.console import Console
 
 from veduta import __version__
 from veduta.cli import exits
 from veduta.cli.embed import embed
 from veduta.cli.explain import explain
+from veduta.cli.job import INTERRUPTION, say
 from veduta.cli.models import models
 from veduta.cli.recipe import recipe
 from veduta.cli.samples import samples
@@ -48,15 +51,31 @@ def veduta(
 
 def run() -> None:
     """Run the command line; every error on purpose ends in one sentence and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name in letters that the terminal does not have is shown by their numbers.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except VedutaError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(f"veduta: {error}")
+        say(f"veduta: {error}")
         sys.exit(exits.exit_code(error))
-    except KeyboardInterrupt:
-        Console(stderr=True).print("veduta: interrupted. What was done is kept; the same command goes on from there.")
-        sys.exit(exits.INTERRUPTED)
-    except BrokenPipeError:
-        # Somebody piped us into `head`; nothing is wrong, and Python must not complain when it flushes.
-        sys.stderr.close()
-        sys.exit(exits.OK)
+    except SystemExit as leaving:
+        origins = list(_origins(leaving))
+        if any(isinstance(each, BrokenPipeError) for each in origins):
+            sys.exit(exits.OK)  # somebody piped us into `head`; nothing is wrong
+        if any(isinstance(each, KeyboardInterrupt) for each in origins):
+            say(INTERRUPTION)
+        raise
+    except Exception:
+        traceback.print_exc()
+        say("veduta: this is a fault of Veduta itself; please report it with the lines above and the command.")
+        sys.exit(exits.FAULT)
+
+
+def _origins(leaving: SystemExit) -> Iterator[BaseException]:
+    """The exceptions that typer and rich have turned into an exit."""
+    error = leaving.__cause__ or leaving.__context__
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

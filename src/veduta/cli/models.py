@@ -121,10 +121,14 @@ def import_model(
         Path | None,
         typer.Option(help="CSV with one row for each logit, in order: id or name, and environment (indoor, outdoor)."),
     ] = None,
-    size: Annotated[int, typer.Option(help="Side of the square that the graph sees, in pixels.", min=1)] = 224,
+    size: Annotated[
+        int, typer.Option(help="Side of the square that the graph sees, in pixels.", min=1, max=4096)
+    ] = 224,
     short_side: Annotated[
         int | None,
-        typer.Option(help="Resize the short side to this, then crop the middle; the same as --size where left out."),
+        typer.Option(
+            help="Resize the short side to this, then crop the middle; the same as --size where left out.", max=8192
+        ),
     ] = None,
     stretch: Annotated[bool, typer.Option("--stretch", help="Stretch the whole photo to the square, no crop.")] = False,
     filter: Annotated[str, typer.Option(help=f"Resampling: {', '.join(FILTERS)}.")] = "bilinear",
@@ -140,10 +144,11 @@ def import_model(
 ) -> None:
     """Make a model of an ONNX file and its list of labels, in the store.
 
-    The graph takes 'images', uint8 RGB with rows first (n × height × width × 3), and normalises them itself. Its
-    outputs are found by name: logits, and where it has them class_maps, embedding, evidence.
+    The graph takes 'images', uint8 RGB with rows first (n × height × width × 3),
+    and normalises them itself. Its outputs are found by name: logits, and where
+    it has them class_maps, embedding, evidence.
 
-    Example: veduta models import places.onnx --name places --labels places365.csv --short-side 256 --size 224
+    Example: veduta models import places.onnx --name places --labels places365.csv
     """
     from veduta.models.importing import import_onnx
 

@@ -10,6 +10,14 @@ import typer
 if TYPE_CHECKING:
     from veduta.images.limits import Limits
 
+
+def path(text: str) -> Path:
+    """A path as it was typed; an empty one, as of an unset variable of the shell, would mean the folder here."""
+    if not text:
+        raise typer.BadParameter("The path is empty; name a file or a folder.")
+    return Path(text)
+
+
 Photos = Annotated[
     list[str],
     typer.Argument(
@@ -31,7 +39,13 @@ Threads = Annotated[
 ]
 Language = Annotated[str, typer.Option("--language", "-l", help="Names in en, de, ru, pt or zh; ids stay the same.")]
 Taxonomy = Annotated[
-    Path | None, typer.Option(help="Your own file of everyday labels instead of the shipped one.", show_default=False)
+    Path | None,
+    typer.Option(
+        parser=path,
+        metavar="<path>",
+        help="Your own file of everyday labels instead of the shipped one.",
+        show_default=False,
+    ),
 ]
 DropClass = Annotated[
     list[str] | None,
@@ -40,7 +54,13 @@ DropClass = Annotated[
 TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, help="How many scenes to tell.")]
 LedgerFile = Annotated[
     Path | None,
-    typer.Option("--ledger", help="The record of what is done.", show_default="ledger.sqlite3 in the user's cache"),
+    typer.Option(
+        "--ledger",
+        parser=path,
+        metavar="<path>",
+        help="The record of what is done.",
+        show_default="ledger.sqlite3 in the user's cache",
+    ),
 ]
 NoLedger = Annotated[bool, typer.Option("--no-ledger", help="Keep no record; everything is computed anew.")]
 RetryFailed = Annotated[
@@ -66,3 +86,10 @@ def limits_from(megabytes: int | None, megapixels: int | None, seconds: float | 
     if seconds is not None:
         limits = replace(limits, max_seconds=seconds)
     return limits
+
+
+def decoders_for(threads: int | None) -> int:
+    """How many processes decode: one a core; more would only take memory."""
+    from veduta.models.threads import available_threads
+
+    return min(threads or available_threads(), available_threads())

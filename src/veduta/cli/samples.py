@@ -59,7 +59,9 @@ def samples(
             shutil.copyfile(_find(sample), folder / sample.target)
             table.add_row(str(sample.target), sample.shows, sample.package, sample.credit)
     except OSError as error:
-        raise OutputError(f"the samples can't be copied to {folder} ({error}); name another folder.") from error
+        raise OutputError(
+            f"the samples can't be copied to {folder} ({error.strerror}); name another folder."
+        ) from error
     messages.print(table)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from veduta.errors import OutputError
 
 if TYPE_CHECKING:
     from veduta.jobs.rows import Result
@@ -47,29 +50,49 @@ class TerminalTable:
             table.add_column(name, overflow="fold", ratio=3 if name == "scenes" else None)
         for row in self._rows:
             _add(table, row, several)
-        console.print(table)
-        if self._more:
-            console.print(f"… and {self._more:,} more; --out photos.jsonl or --report FOLDER shows all.")
+        with _onto_standard_output():
+            console.print(table)
+            if self._more:
+                console.print(f"… and {self._more:,} more; --out photos.jsonl or --report FOLDER shows all.")
 
     def abandon(self) -> None:
         """Nothing was printed."""
 
 
 class StandardOutput:
-    """JSON Lines on standard output, for ``--out -``."""
+    """JSON Lines on standard output, for ``--out -``. Raises OutputError."""
+
+    def __init__(self) -> None:
+        if sys.stdout is None:
+            raise OutputError("Standard output is closed, so --out - has no place to write to; name a file.")
 
     def write(self, result: Result) -> None:
         """One line."""
         from veduta.jobs.rows import json_line
 
-        sys.stdout.buffer.write(json_line(result.row))
+        with _onto_standard_output():
+            sys.stdout.buffer.write(json_line(result.row))
 
     def finish(self) -> None:
         """Bring the last lines out."""
-        sys.stdout.buffer.flush()
+        with _onto_standard_output():
+            sys.stdout.buffer.flush()
 
     def abandon(self) -> None:
         """What was written is out already."""
+
+
+@contextmanager
+def _onto_standard_output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # a reader that has seen enough
+    except OSError as error:
+        raise OutputError(
+            f"Standard output can't be written ({error.strerror}): make room where it leads, and give the same command"
+            " again; answers that are in the ledger are not computed anew."
+        ) from error
 
 
 def _add(table: Table, row: Row, several: bool) -> None:

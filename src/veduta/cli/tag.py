@@ -25,10 +25,19 @@ def tag(
     model: given.Models = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write .jsonl, .csv or .parquet (extra parquet); - prints JSON Lines."),
+        typer.Option(
+            "--out",
+            "-o",
+            parser=given.path,
+            metavar="<path>",
+            help="Write .jsonl, .csv or .parquet (extra parquet); - prints JSON Lines.",
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", "-r", help="Write an HTML report into this folder.")
+        Path | None,
+        typer.Option(
+            "--report", "-r", parser=given.path, metavar="<path>", help="Write an HTML report into this folder."
+        ),
     ] = None,
     heat_maps: Annotated[
         bool, typer.Option("--heat-maps", help="Show in the report which region decided each photo.")
@@ -55,19 +64,18 @@ def tag(
     veduta tag holiday/ --report report --heat-maps
     find . -name '*.jpg' -print0 | veduta tag - --out -
 
-    What is done is kept in a ledger: a run that was killed goes on where it stopped, and the next run looks only at
-    new and changed photos.
+    What is done is kept in a ledger: a run that was killed goes on where it
+    stopped, and the next run looks only at new and changed photos.
     """
     from veduta.errors import UsageError
     from veduta.images.pool import DecodePool
     from veduta.images.sources import expand
     from veduta.jobs.pipeline import tag_photos
-    from veduta.models.threads import available_threads
 
     if heat_maps and report is None:
         raise UsageError("--heat-maps draws into a report; add --report FOLDER, or use `veduta explain` for one photo.")
     limits = given.limits_from(max_megabytes, max_megapixels, max_seconds)
-    workers = threads or available_threads()
+    workers = given.decoders_for(threads)
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     # The decoders start first, so that they are ready when the model is.
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:

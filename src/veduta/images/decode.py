@@ -122,8 +122,7 @@ def read_bytes(path: str | os.PathLike[str], limits: Limits = Limits()) -> bytes
         # A pipe or a device would block at opening, so it is asked first what it is.
         kind = Path(path).stat()
         if not stat.S_ISREG(kind.st_mode):
-            what = "a folder that can't be listed" if stat.S_ISDIR(kind.st_mode) else "not a regular file"
-            raise PhotoUnreadable(f"{name} is {what}; give a photo file.")
+            raise PhotoUnreadable(f"{name} is {_not_a_file(path, kind)}; give a photo file.")
         _check_bytes(kind.st_size, limits, name)
         with Path(path).open("rb", buffering=0) as file:
             # One byte over what is expected, so that a file which grows meanwhile is noticed.
@@ -137,6 +136,12 @@ def read_bytes(path: str | os.PathLike[str], limits: Limits = Limits()) -> bytes
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise PhotoUnreadable(f"{name} can't be read ({reason}); check its permissions and its disk.") from error
+
+
+def _not_a_file(path: str | os.PathLike[str], kind: os.stat_result) -> str:
+    if not stat.S_ISDIR(kind.st_mode):
+        return "not a regular file"
+    return "a folder" if os.access(path, os.R_OK | os.X_OK) else "a folder that can't be listed"
 
 
 def _check_bytes(count: int, limits: Limits, name: str) -> None:

@@ -35,6 +35,8 @@ def expand(inputs: Sequence[str], *, stdin: TextIO | None = None, recursive: boo
     Raises UsageError for an input that names no photo at all.
     """
     for item in inputs:
+        if not item:
+            raise UsageError("An input is empty, perhaps a variable of the shell that was never set; name a photo.")
         found = False
         for sample in _expand_one(item, stdin, recursive):
             found = True

@@ -119,7 +119,7 @@ class Ledger:
         except OSError as error:
             raise LedgerError(
                 f"The ledger {place} can't be opened ({error.strerror}): name another folder in VEDUTA_CACHE, or work"
-                " without a ledger."
+                " without a ledger (--no-ledger)."
             ) from error
 
     @classmethod
@@ -256,7 +256,8 @@ def _create(place: Path) -> None:
         except OSError:
             fresh.replace(place)  # a file system without hard links
     finally:
-        fresh.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):  # SQLite leaves its log where the disk is full
+            Path(f"{fresh}{suffix}").unlink(missing_ok=True)
 
 
 def _open_or_recover(place: Path) -> tuple[sqlite3.Connection, str | None]:

@@ -115,7 +115,7 @@ def explain(error: Exception, path: Path | None) -> str:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_AUTH:
             return (
                 f"{ledger} can't be opened for writing ({error}): name another folder in VEDUTA_CACHE, or work"
-                " without a ledger."
+                " without a ledger (--no-ledger)."
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return f"{ledger} is held by another program: wait until that has ended, or name another in VEDUTA_CACHE."

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.errors import BundleIncompatible, BundleNotFound, UsageError
+from veduta.errors import BundleCorrupt, BundleIncompatible, BundleNotFound, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.labels.categories import read_labels_csv
 from veduta.labels.taxonomy import Taxonomy
 from veduta.models.bundle import Bundle, EvidenceSpec, Head, OutputSpec, Task, check_graph, write_bundle
 from veduta.models.description import NAME
-from veduta.models.onnx_file import OnnxFile, inspect_onnx
+from veduta.models.onnx_file import MAX_BYTES, OnnxFile, inspect_onnx
 from veduta.models.session import Session
-from veduta.models.store import home
+from veduta.models.store import available, home
 from veduta.records import Label
 
 #: Mean of the class maps against logits, relative to the largest logit: float32 sums over a few hundred positions.
@@ -50,6 +50,8 @@ def import_onnx(
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"name: {name!r} can't be a model's name; use letters, digits, '.', '_' and '-', 64 at most.")
+    if not overwrite and any(model.name == name and model.place == "bundled" for model in available()):
+        raise UsageError(f"name: a model {name!r} comes with Veduta; choose another name, or ask to replace it.")
     inspected = _inspect(graph)
     outputs = {each.name for each in inspected.outputs}
     heads: tuple[Head, ...] = () if labels is None else (_head(outputs, read_labels_csv(labels), task, temperature),)
@@ -97,6 +99,11 @@ def class_maps_mean_is_logits(session: Session, logits: str, class_maps: str, si
 
 def _inspect(graph: Path) -> OnnxFile:
     try:
+        # Reading a pipe or a device would never end.
+        if graph.exists() and not graph.is_file():
+            raise BundleNotFound(f"{graph}: is not a file; name an ONNX file.")
+        if graph.stat().st_size > MAX_BYTES:
+            raise BundleCorrupt(f"{graph}: has more than {MAX_BYTES} bytes, so it is no ONNX file; name another.")
         data = graph.read_bytes()
     except OSError as error:
         raise BundleNotFound(f"{graph}: can't be read ({error.strerror}); name an ONNX file.") from error

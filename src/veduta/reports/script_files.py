@@ -63,7 +63,7 @@ def rename(made: Path, path: Path, *, sync: bool = True) -> None:
 def not_written(path: Path, error: OSError) -> OutputError:
     """The error for a report that can't be written."""
     why = error.strerror or str(error)
-    return OutputError(f"{path}: can't be written ({why}); free some space there, or name another folder.")
+    return OutputError(f"{path}: can't be written ({why}); check its space and permissions, or name another folder.")
 
 
 class Chunks:
