@@ -38,6 +38,9 @@ format: $(VENV)/.dev ## put the code into ruff's form
 bench: $(VENV)/.dev ## measure speed, agreement, heat maps and start against the alternatives
 	$(BIN)/python -m bench all
 
+bench-quick: $(VENV)/.dev ## the same, rougher, in a few minutes
+	$(BIN)/python -m bench all --quick
+
 load: $(VENV)/.dev ## memory over 20,000 photos
 	$(BIN)/python -m bench memory
 
@@ -59,4 +62,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev,bench]'
 	touch $@ $(VENV)/.run
 
-.PHONY: help run test test-all check format bench load places100 clean
+.PHONY: help run test test-all check format bench bench-quick load places100 clean

@@ -14,7 +14,7 @@ from veduta.errors import TrainingError
 from veduta.training.loop import EpochResult, Schedule, predict_logits, train
 from veduta.training.networks import SceneNetwork, build
 
-SCHEDULE = Schedule(side=32, epochs=2, batch_size=4, learning_rate=0.01, warm_up_steps=2, average_decay=0.5)
+SCHEDULE = Schedule(side=32, epochs=2, batch_size=4, learning_rate=0.001, warm_up_steps=2, average_decay=0.5)
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,10 @@ class Schedule:
     side: int = 112
     epochs: int = 2
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float = 1e-4
     classifier_rate: float = 2.0
-    warm_up_steps: int = 200
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    warm_up_steps: int = 100
+    weight_decay: float = 0.05
     label_smoothing: float = 0.1
     average_decay: float = 0.996
     frozen_statistics: bool = True
@@ -87,9 +86,9 @@ def train(
             f"{len(photos)} photos do not fill one batch of {schedule.batch_size}; add photos or lower the batch size."
         )
     steps = steps_per_epoch * schedule.epochs
-    optimizer = torch.optim.SGD(
-        _parameter_groups(network, schedule), schedule.learning_rate, schedule.momentum, nesterov=True
-    )
+    # Bounded steps: some channels of the starting weights have next to no variance, and behind their batch norms the
+    # gradients are so large that SGD left them at a rate of 0.003.
+    optimizer = torch.optim.AdamW(_parameter_groups(network, schedule), schedule.learning_rate)
     # Batch-norm statistics are averaged with the weights: they belong together.
     mean_of_weights = get_ema_multi_avg_fn(schedule.average_decay)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=mean_of_weights, use_buffers=True)

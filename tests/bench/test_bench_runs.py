@@ -1,0 +1,78 @@
+"""The benchmarks run from end to end with a handful of photos; their figures mean nothing then."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_NEEDED = ("torch", "torchvision", "transformers", "psutil")
+
+
+@pytest.fixture(autouse=True)
+def _bench_extra(shared_data: Path, shared_weights: Path) -> None:
+    absent = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        pytest.skip(f"the extra bench is not installed: {', '.join(absent)} is absent")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos made by one test serve the next."""
+    return tmp_path_factory.mktemp("bench-photos")
+
+
+def run_bench(name: str, cache: Path, out: Path) -> dict[str, Any]:
+    """What ``python -m bench NAME --tiny`` writes as JSON."""
+    command = [sys.executable, "-m", "bench", name, "--tiny", "--photos", str(cache), "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Must reach" in done.stdout
+    print(done.stdout)
+    return json.loads((out / f"{name}.json").read_text())
+
+
+def test_the_start_and_the_size_of_an_installation_are_measured(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("start", cache, tmp_path)
+    assert found["scale"] == "tiny"
+    assert found["machine"]["cores"] >= 1
+    assert found["figures"]["base install, MB"]["openvino"] > 1
+    assert "torch" not in found["figures"]["base install, MB"]
+
+
+def test_the_memory_of_a_run_is_sampled_while_it_goes_on(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("memory", cache, tmp_path)
+    assert found["figures"]["rows"] == 60
+    assert all(pss > 0 for _, _, pss, _ in found["figures"]["samples"])
+    assert not (tmp_path / "load").exists()
+
+
+@pytest.mark.slow
+def test_heat_maps_are_judged_and_timed(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("heat-maps", cache, tmp_path)
+    assert 0 <= found["figures"]["deletion"]["lowers_more_than_block"] <= 1
+
+
+@pytest.mark.slow
+def test_graph_and_torch_agree_wherever_they_are_compared(cache: Path, tmp_path: Path) -> None:
+    figures = run_bench("agreement", cache, tmp_path)["figures"]
+    assert all(model["graph against torch"]["same_first_label"] == 1 for model in figures.values())
+    assert all(model["graph against torch"]["largest_logit_difference"] <= 1e-3 for model in figures.values())
+
+
+@pytest.mark.slow
+def test_every_side_answers_every_photo(cache: Path, tmp_path: Path) -> None:
+    figures = run_bench("throughput", cache, tmp_path)["figures"]
+    for sides in figures.values():
+        assert {"veduta", "torch", "torch channels-last", "transformers"} == {side["side"] for side in sides}
+        for side in sides:
+            assert side["parts"]["pipeline"]["photos_per_second"][0] > 0
+    made = next(iter(figures.values()))
+    assert made[0]["decoded_to"] == [1000, 750]
+    assert made[-1]["decoded_to"] == [4000, 3000]
