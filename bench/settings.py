@@ -47,9 +47,9 @@ SCALES = {
         Scale(
             "full",
             networks=2,
-            rounds=5,
-            large=128,
-            small=640,
+            rounds=3,
+            large=104,
+            small=320,
             scenes=500,
             parity=500,
             deletion=300,
