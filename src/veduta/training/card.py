@@ -53,8 +53,8 @@ label on all.
   {card.temperature:.3f} was fitted on them. Places2 is given out for research; no photo of it is in this package.
 - Start: MobileNetV2 weights trained on ImageNet. Every layer was trained on, so no tensor of that file is in here as it
   was.
-- Training: the classifier is fitted to the ImageNet features first; then all layers are trained, {schedule.epochs} epochs
-  at {schedule.side} pixels, batches of {schedule.batch_size}, AdamW, learning rate {schedule.learning_rate:g}
+- Training: the classifier is fitted to the ImageNet features first; then all layers are trained, {schedule.epochs}
+  epochs at {schedule.side} pixels, batches of {schedule.batch_size}, AdamW, learning rate {schedule.learning_rate:g}
   ({schedule.classifier_rate:g} times that for the classifier) with warm-up and cosine decay, batch norms with their
   statistics kept, label smoothing {schedule.label_smoothing:g}, random crops, flips and colour jitter, weights averaged
   with decay {schedule.average_decay:g}.
