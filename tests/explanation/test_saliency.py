@@ -84,15 +84,6 @@ def test_class_maps_point_to_the_region_that_decides(colour_bundle: Bundle) -> N
     assert values[0, :8, :].max() == pytest.approx(0.0)
 
 
-def test_what_speaks_for_a_rival_does_not_speak_for_the_class(colour_bundle: Bundle) -> None:
-    session = Session(colour_bundle.graph, threads=1)
-    pixels = photo(96, (slice(0, 48), slice(0, 96)), (255, 255, 0))
-    pixels[:48, :48] = RED
-    values, _ = heat_maps(session, colour_bundle, pixels[None], [1])
-    assert values[0, :6, :6].min() > 0.99
-    assert values[0, :6, 6:].max() < 0.3
-
-
 def test_labels_that_do_not_compete_keep_their_own_maps(many_colours_bundle: Bundle) -> None:
     session = Session(many_colours_bundle.graph, threads=1)
     pixels = photo(96, (slice(0, 48), slice(0, 96)), (255, 255, 0))

@@ -1,10 +1,9 @@
 """Where in the photo a class comes from, without gradients, so that any runtime will do.
 
-Three ways, by what the graph offers:
+Two ways, by what the graph offers:
 
-- ``class maps``: the classifier applied at each position of the last feature map (CAM, Zhou et al. 2016). For a head
-  of one label the other classes' maps, weighted by their probability, are taken off: to first order this is what the
-  log-probability loses when a position is removed, and the deletion test prefers it clearly (``docs/heat-maps.md``).
+- ``class maps``: the classifier applied at each position of the last feature map (CAM, Zhou et al. 2016). Taking off
+  the other classes' maps, weighted by their probability, did no better (``docs/heat-maps.md``).
 - ``occlusion``: a grey window slides over the photo, and what the class loses is noted (Zeiler & Fergus 2014). It
   needs nothing but logits, and costs one forward pass a window.
 
@@ -92,7 +91,7 @@ def heat_maps(
     head = explained_head(bundle)
     _check(bundle, head, pixels, label_indices, method)
     if head.class_maps is not None and method != "occlusion":
-        raw = _from_class_maps(session, head, head.class_maps, pixels, label_indices)
+        raw = _from_class_maps(session, head.class_maps, pixels, label_indices)
         return _stretched(raw), "class maps"
     chosen = grid or OcclusionGrid()
     raw = np.stack([_occluded(session, head, each, k, chosen) for each, k in zip(pixels, label_indices, strict=True)])
@@ -116,15 +115,10 @@ def log_probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.flo
 
 
 def _from_class_maps(
-    session: Runs, head: Head, output: str, pixels: NDArray[np.uint8], label_indices: Sequence[int]
+    session: Runs, output: str, pixels: NDArray[np.uint8], label_indices: Sequence[int]
 ) -> NDArray[np.float64]:
-    found = session.run(pixels, [head.logits, output])
-    maps = found[output].astype(np.float64)  # [n, classes, h', w']
-    own: NDArray[np.float64] = maps[np.arange(len(maps)), np.asarray(label_indices)]
-    if head.task == "multi_label":
-        return own  # labels do not compete, so there is nothing to take off
-    probabilities = np.exp(log_probabilities(found[head.logits], head))
-    return np.asarray(own - np.einsum("nc,nchw->nhw", probabilities, maps))
+    maps = session.run(pixels, [output])[output]  # [n, classes, h', w']
+    return maps[np.arange(len(maps)), np.asarray(label_indices)].astype(np.float64)
 
 
 def _occluded(

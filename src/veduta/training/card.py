@@ -58,6 +58,7 @@ label on all.
   ({schedule.classifier_rate:g} times that for the classifier) with warm-up and cosine decay, batch norms with their
   statistics kept, label smoothing {schedule.label_smoothing:g}, random crops, flips and colour jitter, weights averaged
   with decay {schedule.average_decay:g}.
+- The batch norms were then given the statistics of the training photos, without changing any answer.
 - `make places100` does all of it again; graph and weights are kept as float16 and computed in float32.
 
 ## Limits

@@ -1,0 +1,64 @@
+"""Batch norms that say what they normalise.
+
+A network may carry statistics that are not those of its photos: they came from other data, from a rounded file, or
+were kept while all else was trained. It answers well, but training goes on from there badly, since training mode puts a
+batch's statistics in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veduta.datasets.folders import LabelledPhotos
+from veduta.training.networks import Normalise, SceneNetwork
+
+_BATCH = 64
+
+
+def rebase_statistics(network: SceneNetwork, photos: LabelledPhotos) -> None:
+    """Give each batch norm the mean and variance that its channels have on ``photos``; the function stays the same.
+
+    With y = g (x - m) / sqrt(v + e) + b and the measured M and V, the scale becomes g sqrt((V + e) / (v + e)) and the
+    shift b + g (M - m) / sqrt(v + e).
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
+    hooks = [norm.register_forward_pre_hook(_adding(sums[norm])) for norm in norms]
+    network.eval()
+    normalise = Normalise()
+    try:
+        with torch.inference_mode():
+            for batch in torch.split(torch.from_numpy(photos.pixels), _BATCH):
+                network.features(normalise(batch).contiguous(memory_format=torch.channels_last))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for norm in norms:
+        count, total, squares = sums[norm]
+        mean = total / count
+        _rebase(norm, mean, (squares / count - mean.square()).clamp(min=0))
+
+
+def _adding(sums: Tensor) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    def add(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        values = inputs[0]
+        sums[0] += values.numel() / values.shape[1]
+        sums[1] += values.sum((0, 2, 3), dtype=torch.float64)
+        sums[2] += values.double().square().sum((0, 2, 3))
+
+    return add
+
+
+def _rebase(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    with torch.no_grad():
+        spread = (norm.running_var.double() + norm.eps).sqrt()
+        norm.bias.add_((norm.weight * (mean - norm.running_mean) / spread).float())
+        norm.weight.mul_(((variance + norm.eps).sqrt() / spread).float())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
