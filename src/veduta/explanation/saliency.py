@@ -118,7 +118,8 @@ def _from_class_maps(
     session: Runs, output: str, pixels: NDArray[np.uint8], label_indices: Sequence[int]
 ) -> NDArray[np.float64]:
     maps = session.run(pixels, [output])[output]  # [n, classes, h', w']
-    return maps[np.arange(len(maps)), np.asarray(label_indices)].astype(np.float64)
+    own: NDArray[np.float64] = maps[np.arange(len(maps)), np.asarray(label_indices)].astype(np.float64)
+    return own
 
 
 def _occluded(
