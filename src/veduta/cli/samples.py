@@ -26,9 +26,9 @@ class SamplePicture:
 
     @property
     def target(self) -> Path:
-        """Where it goes in the folder of samples; what shows no scene lies apart, so that nobody takes it for one."""
+        """Its name in the folder of samples; what shows no scene says so wherever the name is shown."""
         name = Path(self.place).name
-        return Path(name) if self.scene else Path("no-scene", name)
+        return Path(name if self.scene else f"no-scene-{name}")
 
 
 _SKIMAGE, _SKLEARN = "scikit-image", "scikit-learn"
@@ -54,7 +54,7 @@ def samples(
 
     table = Table("picture", "shows", "from", "credit", box=None, pad_edge=False, header_style="bold")
     try:
-        (folder / "no-scene").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for sample in SAMPLES:
             shutil.copyfile(_find(sample), folder / sample.target)
             table.add_row(str(sample.target), sample.shows, sample.package, sample.credit)
