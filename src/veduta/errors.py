@@ -10,7 +10,8 @@
     │   ├── CorruptPhoto            an allowed format, but the content can't be decoded
     │   ├── PhotoTooLarge           over the limit of bytes or pixels
     │   ├── PhotoTooSlow            over the deadline for one photo
-    │   └── DecoderDied             the decoding process died on it, twice
+    │   ├── DecoderDied             the decoding process died on it, twice
+    │   └── NoAnswer                the model gives no number for it
     ├── BundleError                 a model on disk that can't be used
     │   ├── BundleNotFound          no such folder, or no model of that name
     │   ├── BundleCorrupt           a file is missing, altered, or not what it says
@@ -71,6 +72,10 @@ class PhotoTooSlow(PhotoError):
 
 class DecoderDied(PhotoError):
     """The decoding process died on this photo, twice."""
+
+
+class NoAnswer(PhotoError):
+    """The model gives no number for the photo; the model is at fault, or the precision."""
 
 
 class BundleError(VedutaError):

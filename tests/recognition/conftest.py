@@ -26,10 +26,14 @@ SMALL = Preprocessing(fit="crop", sizes=((16, 16),), short_side=16)
 
 
 def colour_graph() -> bytes:
+    """Black photos, whose mean divided by itself is no number, get none."""
     nodes = [
         helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["cast", "space"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "scale"], ["logits"]),
+        helper.make_node("ReduceMax", ["mean", "last"], ["brightest"], keepdims=1),
+        helper.make_node("Div", ["brightest", "brightest"], ["one"]),
+        helper.make_node("Mul", ["mean", "scale"], ["scaled"]),
+        helper.make_node("Mul", ["scaled", "one"], ["logits"]),
         helper.make_node("Sub", ["mean", "middle"], ["attribute_logits"]),
         helper.make_node("Identity", ["mean"], ["embedding"]),
         helper.make_node("ReduceMax", ["mean", "last"], ["evidence"], keepdims=0),

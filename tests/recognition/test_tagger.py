@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veduta.errors import BundleNotFound, CorruptPhoto, PhotoNotFound, UsageError
+from veduta.errors import BundleNotFound, CorruptPhoto, NoAnswer, PhotoNotFound, UsageError
 from veduta.images.decode import decode
+from veduta.jobs.ledger import Ledger
+from veduta.jobs.pipeline import tag_photos
+from veduta.jobs.plan import layout_of
+from veduta.jobs.writers import open_writer
 from veduta.recognition.tagger import Tagger, load
-from veduta.records import Label
+from veduta.records import Label, Sample
 
 MakeTagger = Callable[..., Tagger]
 GREEN = Image.new("RGB", (40, 30), (0, 204, 51))  # logits 0, 8, 2
@@ -135,6 +140,26 @@ def test_bad_sources_and_bad_arguments_are_told(make_tagger: MakeTagger, tmp_pat
         make_tagger("none", top_k=0)
     with pytest.raises(BundleNotFound, match="places100"):
         load("places101")
+
+
+def test_a_photo_that_the_model_gives_no_number_for_has_no_answer(make_tagger: MakeTagger) -> None:
+    with pytest.raises(NoAnswer, match="colours"):
+        make_tagger().predict(Image.new("RGB", (20, 20)))
+
+
+def test_in_a_job_such_a_photo_fails_and_the_others_are_answered(make_tagger: MakeTagger, tmp_path: Path) -> None:
+    for name, colour in (("a", (0, 204, 51)), ("b", (0, 0, 0)), ("c", (204, 0, 51)), ("d", (0, 0, 0))):
+        Image.new("RGB", (20, 20), colour).save(tmp_path / f"{name}.png")
+    samples = [Sample(str(tmp_path / f"{name}.png")) for name in "abcd"]
+    target = tmp_path / "out.jsonl"
+    tagger = make_tagger()
+    with Ledger.temporary() as ledger:
+        summary = tag_photos(
+            samples, [tagger], ledger=ledger, sinks=[open_writer(target, layout_of([tagger]))], workers=1
+        )
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row.get("error") for row in rows] == [None, "NoAnswer", None, "NoAnswer"]
+    assert (summary.answered, summary.failed) == (2, 2)
 
 
 def test_the_bundled_model_knows_a_real_photo(shared_data: Path) -> None:

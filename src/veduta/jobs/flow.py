@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from veduta.errors import LedgerError, MissingExtra, PhotoError
+from veduta.errors import LedgerError, MissingExtra, NoAnswer, PhotoError
 from veduta.images.decode import Limits, Photo, digest, read_bytes
 from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
@@ -255,12 +255,16 @@ class Flow:
             self._batches += 1
             self._await(self._threads.submit(answer_batch, photos, known, self._plan), self._answered, items)
 
-    def _answered(self, items: list[_Item], future: Future[list[Answered]]) -> None:
+    def _answered(self, items: list[_Item], future: Future[list[Answered | NoAnswer]]) -> None:
         self._batches -= 1
         if future.cancelled():
             return
         for item, answered in zip(items, future.result(), strict=True):
             assert item.photo is not None
+            if isinstance(answered, NoAnswer):
+                for one in (item, *self._twins.pop(item.photo.digest)):
+                    self._fail(one, answered)
+                continue
             content, size = item.photo.digest, 0 if item.state is None else item.state.size
             embedding = answered.embedding if item.answer is None else item.answer.embedding
             answer = Answer(

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.errors import UsageError
+from veduta.errors import NoAnswer, UsageError
 from veduta.images.decode import Photo
 from veduta.jobs.plan import Plan
 from veduta.jobs.rows import (
@@ -35,10 +35,22 @@ class Answered:
     overlay: bytes | None
 
 
-def answer_photos(photos: Sequence[Photo], plan: Plan) -> list[Answered]:
-    """Ask each model about each photo, and draw the heat maps if the plan wants them."""
+def answer_photos(photos: Sequence[Photo], plan: Plan) -> list[Answered | NoAnswer]:
+    """Ask each model about each photo, and draw the heat maps if the plan wants them.
+
+    Where a model gives no number for a photo, its place holds the error.
+    """
     if not photos:
         return []
+    try:
+        return [*_answer_all(photos, plan)]
+    except NoAnswer as error:
+        if len(photos) == 1:
+            return [error]
+        return [answer for photo in photos for answer in answer_photos([photo], plan)]
+
+
+def _answer_all(photos: Sequence[Photo], plan: Plan) -> list[Answered]:
     said = [tagger.predict_photos(photos, index) for tagger, index in zip(plan.taggers, plan.inputs, strict=True)]
     rows = [_stored(predictions, plan) for predictions in zip(*said, strict=True)]
     overlays = draw_overlays(photos, rows, plan)
@@ -48,7 +60,7 @@ def answer_photos(photos: Sequence[Photo], plan: Plan) -> list[Answered]:
     ]
 
 
-def answer_batch(photos: Sequence[Photo], known: Sequence[str | None], plan: Plan) -> list[Answered]:
+def answer_batch(photos: Sequence[Photo], known: Sequence[str | None], plan: Plan) -> list[Answered | NoAnswer]:
     """``answer_photos`` where ``known`` has None; where it has a stored row in JSON, only the heat map is drawn."""
     new = iter(answer_photos([photo for photo, row in zip(photos, known, strict=True) if row is None], plan))
     rows = [(photo, text, json.loads(text)) for photo, text in zip(photos, known, strict=True) if text is not None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from veduta.errors import BundleIncompatible, UsageError
+from veduta.errors import BundleIncompatible, NoAnswer, UsageError
 from veduta.images.decode import Limits, Photo, decode, read_bytes
 from veduta.images.preprocess import Preprocessing, prepare
 from veduta.labels.taxonomy import Taxonomy
@@ -108,7 +108,10 @@ class Tagger:
         return self.predict_photos([decode(data, [self.preprocessing], limits, name)])[0]
 
     def predict_photos(self, photos: Sequence[Photo], index: int = 0) -> list[Prediction]:
-        """Predictions for decoded photos; ``photo.inputs[index]`` was made by this tagger's preprocessing."""
+        """Predictions for decoded photos; ``photo.inputs[index]`` was made by this tagger's preprocessing.
+
+        Raises NoAnswer where the model gives no number for one of them.
+        """
         if not photos:
             return []
         images = [photo.pixels(index) for photo in photos]
@@ -121,6 +124,11 @@ class Tagger:
         crops: Sequence[tuple[float, float, float, float]],
     ) -> list[Prediction]:
         outputs = self.session.run(images, self._outputs)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise NoAnswer(
+                f"The model {self.bundle.name} gives no number for the photo; check the model with another photo, or "
+                "use float32."
+            )
         head = self.head
         scene = probabilities(outputs[head.logits], head.task, head.temperature)
         if self.drop:
