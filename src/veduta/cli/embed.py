@@ -36,7 +36,6 @@ def embed(
     veduta embed holiday/ --out holiday.npy      float32 \\[photos, size]
     veduta embed holiday/ --out holiday.parquet  both in one file (extra parquet)
     """
-    from veduta.cli.tag import load_taggers
     from veduta.images.pool import DecodePool
     from veduta.images.sources import expand
     from veduta.jobs.embeddings import open_embedding_writer
@@ -47,7 +46,7 @@ def embed(
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     workers = given.decoders_for(threads)
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
-        (tagger,) = load_taggers([model], precision, threads, None, None, top_k=1, embedding=True)
+        (tagger,) = given.load_taggers([model], precision, threads, None, None, top_k=1, embedding=True)
         assert tagger.bundle.embedding is not None, "load refuses a model without an embedding"
         summary = tag_photos(
             samples,

@@ -35,10 +35,9 @@ def explain(
     veduta explain photo.jpg
     veduta explain photo.jpg --class kitchen --out why/
     """
-    from veduta.cli.tag import load_taggers
     from veduta.explanation.explain import explain as explain_photo
 
-    (tagger,) = load_taggers([model], precision, threads, None, None, top_k=1)
+    (tagger,) = given.load_taggers([model], precision, threads, None, None, top_k=1)
     explanation = explain_photo(tagger, photo, label)
     pictures = {
         "original": explanation.photo,

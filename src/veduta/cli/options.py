@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from veduta.images.limits import Limits
+    from veduta.recognition.tagger import Tagger
 
 
 def path(text: str) -> Path:
@@ -93,3 +94,32 @@ def decoders_for(threads: int | None) -> int:
     from veduta.models.threads import available_threads
 
     return min(threads or available_threads(), available_threads())
+
+
+def load_taggers(
+    models: list[str] | None,
+    precision: str,
+    threads: int | None,
+    taxonomy: Path | None,
+    drop: list[str] | None,
+    top_k: int,
+    embedding: bool = False,
+) -> list[Tagger]:
+    """The asked models, or the bundled one."""
+    from veduta.errors import UsageError
+    from veduta.recognition.tagger import DEFAULT_MODEL, load
+
+    if precision not in ("float32", "bfloat16"):
+        raise UsageError(f"--precision {precision} is unknown; give float32 or bfloat16.")
+    return [
+        load(
+            name,
+            precision="bfloat16" if precision == "bfloat16" else "float32",
+            threads=threads,
+            taxonomy=taxonomy,
+            drop=drop or (),
+            top_k=top_k,
+            embedding=embedding,
+        )
+        for name in models or [DEFAULT_MODEL]
+    ]

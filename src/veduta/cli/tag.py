@@ -79,7 +79,7 @@ def tag(
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     # The decoders start first, so that they are ready when the model is.
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
-        taggers = load_taggers(model, precision, threads, taxonomy, drop_class, top_k)
+        taggers = given.load_taggers(model, precision, threads, taxonomy, drop_class, top_k)
         sinks, options, page = _outputs(out, report, heat_maps, language, retry_failed, taggers)
         summary = tag_photos(
             samples, taggers, ledger=opened, sinks=sinks, limits=limits, options=options, progress=show, pool=pool
@@ -88,35 +88,6 @@ def tag(
     if page is not None and not summary.interrupted:
         written.append(str(page.close()))
     finish(summary, quiet, written)
-
-
-def load_taggers(
-    models: list[str] | None,
-    precision: str,
-    threads: int | None,
-    taxonomy: Path | None,
-    drop: list[str] | None,
-    top_k: int,
-    embedding: bool = False,
-) -> list[Tagger]:
-    """The asked models, or the bundled one."""
-    from veduta.errors import UsageError
-    from veduta.recognition.tagger import DEFAULT_MODEL, load
-
-    if precision not in ("float32", "bfloat16"):
-        raise UsageError(f"--precision {precision} is unknown; give float32 or bfloat16.")
-    return [
-        load(
-            name,
-            precision="bfloat16" if precision == "bfloat16" else "float32",
-            threads=threads,
-            taxonomy=taxonomy,
-            drop=drop or (),
-            top_k=top_k,
-            embedding=embedding,
-        )
-        for name in models or [DEFAULT_MODEL]
-    ]
 
 
 def _outputs(
