@@ -15,10 +15,18 @@
     ├── BundleError                 a model on disk that can't be used
     │   ├── BundleNotFound          no such folder, or no model of that name
     │   ├── BundleCorrupt           a file is missing, altered, or not what it says
-    │   └── BundleIncompatible      sound, but of another format version, kind or shape
+    │   ├── BundleIncompatible      sound, but of another format version, kind or shape
+    │   └── WeightsError            weights to start from: not safe to read, not whole, or of another network
     ├── TaxonomyError               a taxonomy or translation file that contradicts itself or the labels
     ├── LedgerError                 the record of a job can't be read, written or recovered
     ├── OutputError                 a result can't be written: disk full, read-only, not a folder
+    ├── FetchError                  the internet did not give what was asked
+    │   ├── FetchRefused            a URL, an address or a redirect that is not allowed; nothing was sent there
+    │   ├── FetchFailed             the network or the server failed, or answered something else
+    │   │   └── FetchLater          the server asks to come back later than this run may wait; says when
+    │   ├── FetchTooLarge           more bytes, decoded bytes or headers than the limit
+    │   ├── FetchTooSlow            no connection, no bytes or no end within the deadline
+    │   └── FetchAltered            the content has another SHA-256 than the one that was asked for
     └── TrainingError               a training that can't start or can't go on
 
 Each message is one sentence or two: the file or value, what was expected, what to do. The command line maps
@@ -94,6 +102,10 @@ class BundleIncompatible(BundleError):
     """The bundle is sound, but of a format version, kind or shape that this version can't use."""
 
 
+class WeightsError(BundleError):
+    """Weights to start from can't be used: not safe to read, not whole, or of another network."""
+
+
 class TaxonomyError(VedutaError):
     """A taxonomy or translation file contradicts itself or the labels."""
 
@@ -104,6 +116,44 @@ class LedgerError(VedutaError):
 
 class OutputError(VedutaError):
     """A result can't be written."""
+
+
+class FetchError(VedutaError):
+    """The internet did not give what was asked. ``passing`` is True where the same request may succeed later."""
+
+    passing: bool = False
+
+
+class FetchRefused(FetchError):
+    """The URL, an address behind it or a redirect is not allowed; nothing was sent there."""
+
+
+class FetchFailed(FetchError):
+    """The network or the server failed. ``status`` is the HTTP status, where there was an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class FetchLater(FetchFailed):
+    """The server asks to come back later than this run may wait. ``seconds`` is how long from now."""
+
+    def __init__(self, message: str, status: int | None = None, seconds: float = 0.0) -> None:
+        super().__init__(message, status)
+        self.seconds = seconds
+
+
+class FetchTooLarge(FetchError):
+    """More bytes, decoded bytes or headers than the limit."""
+
+
+class FetchTooSlow(FetchError):
+    """No connection, no bytes or no end within the deadline."""
+
+
+class FetchAltered(FetchError):
+    """The content has another SHA-256 than the one that was asked for."""
 
 
 class TrainingError(VedutaError):

@@ -1,16 +1,21 @@
-"""Photos made for the tests of this room, and a writer of small TIFF structures."""
+"""Photos made for the tests of this room, a writer of small TIFF structures, and servers on loopback."""
 
 from __future__ import annotations
 
 import io
+import socket
+import ssl
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image
 
 Entries = dict[int, tuple[int, tuple[int, ...] | bytes]]
+Script = Callable[[str, socket.socket], object]
 
 
 def scenery(width: int, height: int) -> Image.Image:
@@ -79,3 +84,76 @@ def _encode() -> Callable[..., bytes]:
 @pytest.fixture(name="tiff", scope="session")
 def _tiff() -> Callable[..., bytes]:
     return tiff
+
+
+class LoopbackServer:
+    """A server on loopback that does to each connection what the test says, and counts them.
+
+    ``script(head, connection)`` gets the request's head as text, and the open connection, which is closed afterwards.
+    """
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        self.heads: list[str] = []
+        self.connections = 0
+        self.script = script
+        self._tls = tls
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # A client that gives up in the midst is what these tests are about.
+        with connection, suppress(OSError):
+            connection.settimeout(30)
+            if self._tls is not None:
+                with self._tls.wrap_socket(connection, server_side=True) as wrapped:
+                    self._answer(wrapped)
+            else:
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        while head := read_head(connection):
+            self.heads.append(head)
+            if not self.script(head, connection):
+                return
+
+
+def read_head(connection: socket.socket) -> str:
+    """The head of the next request; empty where the client is gone."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return ""
+        head += byte
+    return head.decode("ascii")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LoopbackServer]]:
+    """Starts servers on loopback that end with the test. A script that returns True keeps its connection open."""
+    servers: list[LoopbackServer] = []
+
+    def start(script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> LoopbackServer:
+        servers.append(LoopbackServer(script, tls, host))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from veduta.errors import (
     BundleError,
+    FetchError,
     LedgerError,
     MissingExtra,
     OutputError,
@@ -28,6 +29,7 @@ EXIT_CODES: dict[type[VedutaError], int] = {
     OutputError: 6,
     MissingExtra: 7,
     TrainingError: 8,
+    FetchError: 9,
 }
 
 
