@@ -65,3 +65,17 @@ def test_the_thinnest_photos_are_prepared(size: tuple[int, int], fit: str) -> No
 def test_what_can_not_be_meant_is_refused(arguments: tuple[object, ...], word: str) -> None:
     with pytest.raises(UsageError, match=word):
         Preprocessing(*arguments)  # type: ignore[arg-type]
+
+
+@given(side=st.integers(32, 1024), own=st.integers(32, 512), extra=st.integers(0, 64))
+def test_another_size_keeps_the_proportions_of_the_crop(side: int, own: int, extra: int) -> None:
+    resized = Preprocessing("crop", ((own, own),), "bilinear", own + extra).resized(side)
+    assert resized.sizes == ((side, side),)
+    assert resized.short_side / side == pytest.approx((own + extra) / own, abs=1 / side)
+    assert resized.filter == "bilinear"
+
+
+@pytest.mark.parametrize("side", [0, 31, 1025, -128])
+def test_a_size_that_no_network_takes_is_refused_with_what_is_possible(side: int) -> None:
+    with pytest.raises(UsageError, match="from 32 to 1024"):
+        Preprocessing("crop", ((128, 128),), "bilinear", 128).resized(side)

@@ -167,3 +167,22 @@ def test_the_bundled_model_knows_a_real_photo(shared_data: Path) -> None:
     prediction = tagger.predict(shared_data / "samples_cc0" / "aquarium.jpg")
     assert prediction.scores[0].label.id == "aquarium"
     assert prediction.environment is not None
+
+
+def test_another_size_is_what_the_decoder_is_asked_for_and_no_longer_counts_as_calibrated() -> None:
+    usual, small = load(), load(size=64)
+    assert usual.predict(GREEN).calibrated
+    assert not small.predict(GREEN).calibrated
+    assert small.preprocessing.sizes == ((64, 64),)
+    assert load(size=usual.preprocessing.sizes[0][0]).predict(GREEN) == usual.predict(GREEN)
+
+
+def test_a_job_at_another_size_is_not_answered_from_the_ledger(tmp_path: Path) -> None:
+    photo = tmp_path / "slope.png"
+    Image.linear_gradient("L").convert("RGB").save(photo)
+    with Ledger.open(tmp_path / "ledger.sqlite3") as ledger:
+        answered = [
+            tag_photos([Sample(str(photo))], [load(size=size)], ledger=ledger, sinks=[]).from_ledger
+            for size in (None, 64, 64, None)
+        ]
+    assert answered == [0, 0, 1, 1]

@@ -20,6 +20,7 @@ def embed(
         ),
     ],
     model: Annotated[str, typer.Option("--model", "-m", help="Name or folder of a model.")] = "places100",
+    size: given.Size = None,
     precision: given.Precision = "float32",
     threads: given.Threads = None,
     ledger: given.LedgerFile = None,
@@ -46,7 +47,7 @@ def embed(
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     workers = given.decoders_for(threads)
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
-        (tagger,) = given.load_taggers([model], precision, threads, None, None, top_k=1, embedding=True)
+        (tagger,) = given.load_taggers([model], precision, threads, None, None, top_k=1, embedding=True, size=size)
         assert tagger.bundle.embedding is not None, "load refuses a model without an embedding"
         summary = tag_photos(
             samples,

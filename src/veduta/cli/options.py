@@ -70,6 +70,12 @@ RetryFailed = Annotated[
 MaxMegabytes = Annotated[int | None, typer.Option(min=1, help="Refuse larger files.", show_default=False)]
 MaxMegapixels = Annotated[int | None, typer.Option(min=1, help="Refuse photos of more pixels.", show_default=False)]
 MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Give up on a photo after this.", show_default=False)]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        help="Shrink photos to this side in pixels, not the model's own: less time, fewer right.", show_default=False
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
 
 
@@ -104,6 +110,7 @@ def load_taggers(
     drop: list[str] | None,
     top_k: int,
     embedding: bool = False,
+    size: int | None = None,
 ) -> list[Tagger]:
     """The asked models, or the bundled one."""
     from veduta.errors import UsageError
@@ -120,6 +127,7 @@ def load_taggers(
             drop=drop or (),
             top_k=top_k,
             embedding=embedding,
+            size=size,
         )
         for name in models or [DEFAULT_MODEL]
     ]

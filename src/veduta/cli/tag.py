@@ -46,6 +46,7 @@ def tag(
     language: given.Language = "en",
     taxonomy: given.Taxonomy = None,
     drop_class: given.DropClass = None,
+    size: given.Size = None,
     precision: given.Precision = "float32",
     threads: given.Threads = None,
     ledger: given.LedgerFile = None,
@@ -79,7 +80,7 @@ def tag(
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     # The decoders start first, so that they are ready when the model is.
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
-        taggers = given.load_taggers(model, precision, threads, taxonomy, drop_class, top_k)
+        taggers = given.load_taggers(model, precision, threads, taxonomy, drop_class, top_k, size=size)
         sinks, options, page = _outputs(out, report, heat_maps, language, retry_failed, taggers)
         summary = tag_photos(
             samples, taggers, ledger=opened, sinks=sinks, limits=limits, options=options, progress=show, pool=pool

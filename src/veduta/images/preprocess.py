@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,9 @@ from veduta.errors import UsageError
 from veduta.records import Box
 
 Fit = Literal["crop", "stretch"]
+
+#: Sides of an input that can be asked for.
+SMALLEST_SIDE, LARGEST_SIDE = 32, 1024
 
 FILTERS: dict[str, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -57,6 +60,22 @@ class Preprocessing:
     def side(self) -> int:
         """The side, in pixels, below which shrinking on load would lose what this input needs."""
         return max(self.short_side, *(max(size) for size in self.sizes))
+
+    def resized(self, side: int) -> Preprocessing:
+        """The same resize and crop for an input whose shorter side is ``side`` pixels, all in proportion.
+
+        Raises UsageError for a side that no network here can take.
+        """
+        if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise UsageError(
+                f"The size {side} is not possible; give a side from {SMALLEST_SIDE} to {LARGEST_SIDE} pixels."
+            )
+        now = min(self.sizes[0])
+        return replace(
+            self,
+            sizes=tuple((round(height * side / now), round(width * side / now)) for height, width in self.sizes),
+            short_side=round(self.short_side * side / now),
+        )
 
     def scale(self, full_size: tuple[int, int]) -> float:
         """How many pixels of an upright photo of ``full_size`` (width, height) make one of the input, at the least."""

@@ -147,6 +147,7 @@ def _switches(tagger: Tagger) -> dict[str, object]:
     return {
         "name": tagger.bundle.name,
         "bundle_id": tagger.bundle.bundle_id,
+        "input": [list(size) for size in tagger.preprocessing.sizes],
         "precision": tagger.session.precision,
         "runtime": tagger.session.runtime,
         "top_k": tagger.top_k,

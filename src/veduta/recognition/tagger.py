@@ -42,17 +42,24 @@ def load(
     drop: Sequence[str] = (),
     top_k: int = 5,
     embedding: bool = False,
+    size: int | None = None,
 ) -> Tagger:
     """Load a model by its name in the store, or by the folder of its bundle.
 
     ``taxonomy`` is a file of coarse labels instead of the shipped one. ``drop`` names classes that can't be meant;
     the others share their probability. ``threads`` None takes all that this process may use.
+    ``size`` is the side in pixels to shrink photos to, instead of the model's own: fewer pixels take less time and know
+    less. Temperature and evidence's threshold were chosen at the model's own size, so at another one the probabilities
+    no longer count as calibrated.
 
-    Raises BundleError where the model can't be used, UsageError for an unknown class in ``drop``, TaxonomyError.
+    Raises BundleError where the model can't be used, UsageError for an unknown class in ``drop`` or a size that is not
+    possible, TaxonomyError.
     """
     bundle = Bundle.load(find(str(model)))
     session = Session(bundle.graph, precision=precision, threads=threads, runtime=runtime)
-    return Tagger(bundle, session, taxonomy=Taxonomy.load(taxonomy), drop=drop, top_k=top_k, embedding=embedding)
+    return Tagger(
+        bundle, session, taxonomy=Taxonomy.load(taxonomy), drop=drop, top_k=top_k, embedding=embedding, size=size
+    )
 
 
 class Tagger:
@@ -74,6 +81,7 @@ class Tagger:
         drop: Sequence[str] = (),
         top_k: int = 5,
         embedding: bool = False,
+        size: int | None = None,
     ) -> None:
         if bundle.kind != "classifier":
             raise BundleIncompatible(f"{bundle.name} is a model of kind {bundle.kind}; tagging needs a classifier.")
@@ -85,7 +93,9 @@ class Tagger:
         self.taxonomy = taxonomy
         self.head: Head = bundle.heads[0]
         self.labels = taxonomy.apply(self.head.labels)
-        self.preprocessing: Preprocessing = bundle.preprocessing
+        own = bundle.preprocessing
+        self.preprocessing: Preprocessing = own if size is None else own.resized(size)
+        self._calibrated = self.head.temperature is not None and self.preprocessing == own
         self.coarse_sums = CoarseSums(self.labels)
         self._keep = drop_mask(self.labels, drop)
         self._read_environment = EnvironmentReading(self.labels)
@@ -144,7 +154,7 @@ class Tagger:
                 facts=facts[row],
                 crop=crops[row],
                 scores=best(scene[row], self.labels, self.top_k),
-                calibrated=head.temperature is not None,
+                calibrated=self._calibrated,
                 coarse=best(coarse[row], self.coarse_sums.labels, self.top_k) if coarse is not None else None,
                 environment=self._read_environment(scene[row]) if head.task == "single_label" else None,
                 attributes=attributes[row],
