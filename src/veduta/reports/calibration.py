@@ -1,0 +1,107 @@
+"""How far a model's probabilities can be believed, as a picture and as a table of characters."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from veduta.errors import MissingExtra
+from veduta.evaluation.calibration import ReliabilityBin
+from veduta.reports.script_files import put_by_rename
+
+_PAPER, _INK, _SOFT, _LINE, _BAR = "#fcfbf8", "#211f1b", "#625d53", "#dedad0", "#0c6157"
+
+
+def calibration_picture(bins: Sequence[ReliabilityBin], path: Path, title: str = "") -> Path:
+    """Draw a reliability diagram to a PNG file: the share right with its interval over the probability, and the counts.
+
+    Raises MissingExtra without matplotlib, OutputError where the file can't be written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
+    except ModuleNotFoundError as error:
+        raise MissingExtra('a picture needs matplotlib; install it with: pip install "veduta[evaluate]"') from error
+    filled = [each for each in bins if each.count]
+    said, right = [each.confidence for each in filled], [each.accuracy for each in filled]
+    below = [each.accuracy - each.interval[0] for each in filled]
+    above = [each.interval[1] - each.accuracy for each in filled]
+    # A figure of our own, not pyplot's, which would keep it and pick a display.
+    figure = Figure(figsize=(5.6, 6.4), dpi=150, facecolor=_PAPER, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    upper.plot([0, 1], [0, 1], color=_SOFT, linewidth=1, linestyle="--", label="as said")
+    upper.errorbar(
+        said,
+        right,
+        yerr=[below, above],
+        fmt="o",
+        color=_BAR,
+        markersize=5,
+        capsize=2.5,
+        linewidth=1.2,
+        label="measured",
+    )
+    upper.set(ylim=(0, 1), ylabel="share of them right, with 95 % interval")
+    upper.legend(frameon=False, labelcolor=_INK, loc="upper left")
+    lower.bar(
+        [each.low for each in bins],
+        [each.count for each in bins],
+        width=[each.high - each.low for each in bins],
+        align="edge",
+        color=_BAR,
+        alpha=0.35,
+        edgecolor=_PAPER,
+    )
+    lower.set(xlim=(0, 1), xlabel="probability of the first label", ylabel="photos")
+    for axes in (upper, lower):
+        axes.set_facecolor(_PAPER)
+        axes.tick_params(colors=_SOFT)
+        axes.xaxis.label.set_color(_INK)
+        axes.yaxis.label.set_color(_INK)
+        axes.grid(color=_LINE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for spine in axes.spines.values():
+            spine.set_color(_LINE)
+    percent = PercentFormatter(1.0)
+    upper.yaxis.set_major_formatter(percent)
+    lower.xaxis.set_major_formatter(percent)
+    if title:
+        upper.set_title(title, color=_INK, loc="left", fontsize=11)
+    drawn = io.BytesIO()
+    # No date and no version inside: the same bins give the same bytes.
+    figure.savefig(drawn, format="png", facecolor=_PAPER, metadata={"Software": None})
+    put_by_rename(path, drawn.getvalue())
+    return path
+
+
+def calibration_rows(bins: Sequence[ReliabilityBin], width: int = 20) -> list[tuple[str, str, str, str, str, str]]:
+    """A row for each bin with photos: the range of probability, photos, mean probability, share right, interval, bar.
+
+    The bar is ``width`` characters for 0 to 100 %: filled up to the share right, with ``┃`` where the mean probability
+    lies. What is filled past it was said too timidly, what is missing before it too boldly.
+    """
+    rows = []
+    for each in bins:
+        if each.count:
+            interval = f"{each.interval[0]:.0%} – {each.interval[1]:.0%}"
+            rows.append(
+                (
+                    f"{100 * each.low:.0f} – {100 * each.high:.0f} %",
+                    f"{each.count:,}",
+                    f"{each.confidence:.1%}",
+                    f"{each.accuracy:.1%}",
+                    interval,
+                    _bar(each, width),
+                )
+            )
+    return rows
+
+
+def _bar(each: ReliabilityBin, width: int) -> str:
+    filled = round(each.accuracy * width)
+    cells = ["█" if place < filled else "░" for place in range(width)]
+    cells.insert(min(width, round(each.confidence * width)), "┃")
+    return "".join(cells)
