@@ -8,13 +8,28 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
 from safetensors.torch import load
+from torch import Tensor
 
 from veduta.errors import TrainingError
 from veduta.models.onnx_file import inspect_onnx
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
-from veduta.training.networks import SceneNetwork, build
+from veduta.training.networks import ARCHITECTURES, SceneNetwork, build
+from veduta.training.taps import EvidenceModule
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
+
+
+class Nearness(EvidenceModule):
+    """Evidence of a kind, from the features' means and the logits, with a constant of its own."""
+
+    centre: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.linspace(-1, 1, size))
+
+    def forward(self, pooled: list[Tensor], logits: Tensor) -> Tensor:
+        return -pooled[0].square().mean(1) - (logits - self.centre).square().mean(1)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +41,12 @@ def network() -> SceneNetwork:
 @pytest.fixture(scope="module")
 def graph(network: SceneNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
-    path.write_bytes(export_graph(network, 64))
+    path.write_bytes(export_graph(network, 64, evidence=Nearness(4)))
     return path
 
 
 def test_the_graph_says_what_torch_says(network: SceneNetwork, graph: Path) -> None:
-    difference = check_parity(network, graph, PIXELS)
+    difference = check_parity(network, graph, PIXELS, evidence=Nearness(4))
     print(f"largest difference of logits: {difference:.2e}")
 
 
@@ -52,7 +67,8 @@ def test_large_weights_are_stored_as_float16_and_nothing_of_this_machine_is(grap
     content = graph.read_bytes()
     assert len(content) < 5_500_000
     assert str(Path.cwd()).encode() not in content
-    assert {tensor.name for tensor in inspect_onnx(graph, content).outputs} == {"logits", "embedding", "class_maps"}
+    outputs = {tensor.name for tensor in inspect_onnx(graph, content).outputs}
+    assert outputs == {"logits", "embedding", "class_maps", "evidence"}
 
 
 def test_the_trainable_weights_are_those_of_the_network_with_batch_norms(network: SceneNetwork) -> None:
@@ -62,3 +78,56 @@ def test_the_trainable_weights_are_those_of_the_network_with_batch_norms(network
     for key, value in weights.items():
         assert torch.equal(value.to(state[key].dtype), state[key]), key
     assert "features.0.1.running_mean" in weights
+
+
+OTHERS = [name for name in ARCHITECTURES if name not in ("mobilenet_v2", "vgg19")]  # vgg19 is vgg16 and three layers
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "squeezenet1_1" else pytest.param(name, marks=pytest.mark.slow) for name in OTHERS]
+)
+def test_each_network_leaves_as_a_graph_that_says_what_torch_says(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    wanted = ARCHITECTURES[name]
+    network = build(name, 5)
+    network.rectified = wanted.rectified
+    round_to_half(network)
+    evidence = Nearness(5)
+    side = wanted.side if name.startswith("vgg") else max(64, wanted.smallest)
+    (tmp_path / "model.onnx").write_bytes(export_graph(network, side, evidence=evidence))
+    inspected = inspect_onnx(tmp_path / "model.onnx", (tmp_path / "model.onnx").read_bytes())
+    outputs = {tensor.name: tensor.shape for tensor in inspected.outputs}
+    assert outputs.keys() - {"class_maps"} == {"logits", "embedding", "evidence"}
+    assert outputs["embedding"] == ("n", wanted.embedding_size)
+    assert outputs["evidence"] == ("n",)
+    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 3), np.uint8)
+    check_parity(network, tmp_path / "model.onnx", images, evidence=evidence)
+    if network.has_class_maps:
+        wider = np.random.default_rng(2).integers(0, 256, (1, side + 40, side + 90, 3), np.uint8)
+        check_parity(network, tmp_path / "model.onnx", wider, evidence=evidence)
+    else:
+        assert inspected.inputs[0].shape == ("n", side, side, 3)
+
+
+def test_other_evidence_is_refused(network: SceneNetwork, graph: Path) -> None:
+    changed = Nearness(4)
+    changed.centre += 1
+    with pytest.raises(TrainingError, match="evidence by up to"):
+        check_parity(network, graph, PIXELS, evidence=changed)
+
+
+def test_a_side_too_small_for_the_network_is_refused() -> None:
+    with pytest.raises(TrainingError, match="can't see images of 32 by 32 pixels"):
+        export_graph(build("alexnet", 2), 32)
+
+
+def test_a_number_too_large_for_float16_keeps_its_tensor_in_float32() -> None:
+    network = build("squeezenet1_1", 2)
+    with torch.no_grad():
+        network.classifier.weight[0, 0] = 70_000
+        network.classifier.weight[0, 1] = 1.0001
+    round_to_half(network)
+    assert network.classifier.weight[0, 1].item() == pytest.approx(1.0001, abs=1e-7)
+    weights = load(export_weights(network))
+    assert weights["classifier.weight"].dtype == torch.float32
+    assert weights["classifier.bias"].dtype == torch.float16

@@ -1,25 +1,72 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from veduta.errors import TrainingError
-from veduta.training.networks import BundleGraph, Normalise, build, load_backbone
+from veduta.training.networks import ARCHITECTURES, BundleGraph, Normalise, SceneNetwork, build
+from veduta.training.normalise import Recentre
+from veduta.training.taps import EvidenceModule
+
+POOLED = [name for name, each in ARCHITECTURES.items() if not each.hidden]
 
 
-def test_the_mean_of_the_class_maps_is_the_logits() -> None:
-    graph = BundleGraph(build("mobilenet_v2", 7)).eval()
+class Nearness(EvidenceModule):
+    """Evidence of a kind: how small the features are, and how large the first logit."""
+
+    def forward(self, pooled: list[Tensor], logits: Tensor) -> Tensor:
+        return logits.amax(1) - pooled[0].square().mean(1)
+
+
+def slow_if_large(names: list[str]) -> list[object]:
+    small = ("mobilenet_v2", "squeezenet1_1", "resnet18")
+    return [name if name in small else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", slow_if_large([name for name in ARCHITECTURES if name != "vgg19"]))
+def test_each_network_gives_logits_embedding_and_evidence(name: str) -> None:
+    wanted = ARCHITECTURES[name]
+    network = build(name, 5).eval()
+    graph = BundleGraph(network, Nearness()).eval()
+    side = wanted.smallest
+    images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        found = dict(zip(graph.outputs, graph(images), strict=True))
+        plain = Normalise(network.enlarge)(images)
+        torch.testing.assert_close(network(plain), found["logits"])
+        torch.testing.assert_close(network.embed(plain), found["embedding"])
+    assert tuple(found["logits"].shape) == (2, 5)
+    assert tuple(found["embedding"].shape) == (2, wanted.embedding_size)
+    assert tuple(found["evidence"].shape) == (2,)
+    assert ("class_maps" in found) == (name in POOLED)
+    assert network.architecture == name
+
+
+@pytest.mark.parametrize("name", slow_if_large(POOLED))
+def test_the_mean_of_the_class_maps_is_the_logits(name: str) -> None:
+    torch.manual_seed(1)
+    graph = BundleGraph(build(name, 7)).eval()
+    images = torch.randint(0, 256, (2, 128, 160, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, _, class_maps = graph(images)
+    scale = max(1.0, float(logits.abs().max()))
+    torch.testing.assert_close(class_maps.mean((2, 3)), logits, atol=1e-5 * scale, rtol=1e-5)
+
+
+def test_a_rectified_classifier_has_no_negative_map_and_their_mean_is_the_logits() -> None:
+    torch.manual_seed(2)
+    network = build("squeezenet1_1", 7).eval()
+    network.rectified = True
     images = torch.randint(0, 256, (2, 64, 96, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        logits, embedding, class_maps = graph(images)
-    assert tuple(class_maps.shape) == (2, 7, 2, 3)
-    assert tuple(embedding.shape) == (2, 1280)
-    torch.testing.assert_close(class_maps.mean((2, 3)), logits, atol=1e-5, rtol=1e-5)
+        logits, embedding, class_maps = BundleGraph(network).eval()(images)
+        assert float(class_maps.min()) >= 0
+        torch.testing.assert_close(class_maps.mean((2, 3)), logits)
+        torch.testing.assert_close(network(Normalise()(images)), logits)
+        assert not torch.allclose(network.classifier(embedding), logits)
 
 
 def test_normalising_gives_channels_first_with_imagenets_statistics() -> None:
@@ -29,37 +76,23 @@ def test_normalising_gives_channels_first_with_imagenets_statistics() -> None:
     assert got[0, :, 0, 0].tolist() == pytest.approx([0.0741, 0.2052, 0.4265], abs=1e-3)
 
 
-def test_pretrained_features_are_taken_over_and_the_classifier_is_not(shared_weights: Path) -> None:
-    network = build("mobilenet_v2", 5)
-    fresh = network.classifier.weight.clone()
-    load_backbone(network, shared_weights / "mobilenet_v2_imagenet.safetensors")
-    assert (network.classifier.weight == fresh).all()
-    assert network.features.state_dict()["0.0.weight"].dtype == torch.float32
+def test_inception_sees_minus_one_to_one() -> None:
+    black_and_white = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1).expand(1, 1, 2, 3)
+    seen = Recentre()(Normalise()(black_and_white))
+    torch.testing.assert_close(seen, torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(1, 3, 1, 2))
 
 
-@pytest.mark.parametrize("harm", ["missing", "extra", "shape"])
-def test_weights_of_another_network_are_refused_by_tensor(tmp_path: Path, harm: str) -> None:
-    network = build("mobilenet_v2", 5)
-    tensors = {f"features.{key}": value.contiguous() for key, value in network.features.state_dict().items()}
-    if harm == "missing":
-        del tensors["features.0.0.weight"]
-    elif harm == "extra":
-        tensors["features.99.weight"] = torch.zeros(1)
-    else:
-        tensors["features.0.0.weight"] = torch.zeros(2, 2)
-    save_file(tensors, tmp_path / "w.safetensors")
-    with pytest.raises(TrainingError, match=r"0\.0\.weight|99\.weight"):
-        load_backbone(network, tmp_path / "w.safetensors")
+def test_a_network_of_ones_own_parts_needs_no_name() -> None:
+    network = SceneNetwork(nn.Conv2d(3, 4, 3), 4, 2)
+    assert network.architecture is None
+    assert network.has_class_maps
+    assert BundleGraph(network).outputs == ("logits", "embedding", "class_maps")
 
 
-def test_missing_weights_and_unknown_architectures_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"none\.safetensors"):
-        load_backbone(build("mobilenet_v2", 5), tmp_path / "none.safetensors")
-    with pytest.raises(TrainingError, match="mobilenet_v2"):
-        build("alexnet", 5)
+def test_dropout_is_what_was_asked_for() -> None:
+    assert build("squeezenet1_1", 3, dropout=0.5).dropout.p == 0.5
 
 
-def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "w.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(TrainingError, match=r"w\.safetensors"):
-        load_backbone(build("mobilenet_v2", 5), tmp_path / "w.safetensors")
+def test_an_unknown_architecture_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(TrainingError, match=r"no architecture 'resnet51'; there are: mobilenet_v2, .*inception_v3"):
+        build("resnet51", 5)

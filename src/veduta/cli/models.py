@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from veduta.cli.model_facts import bundle_facts, facts_table, input_text, metrics_table, plain_console, safe
+from veduta.cli.weights import convert, pull
 from veduta.errors import BundleError, UsageError
 from veduta.images.preprocess import FILTERS, Preprocessing
-from veduta.models.bundle import Bundle, Head, Metric
+from veduta.models.bundle import Bundle
 from veduta.models.onnx_file import inspect_onnx
 from veduta.models.store import available, find, home
 
 models = typer.Typer(
-    help="List, inspect, check and import models. Example: veduta models list",
+    help="List, inspect, check, import, download and convert models. Example: veduta models list",
     no_args_is_help=True,
 )
 
@@ -49,10 +50,10 @@ def list_models() -> None:
             ", ".join(
                 f"{len(head.labels)}, {'not ' if head.temperature is None else ''}calibrated" for head in bundle.heads
             ),
-            _input_text(bundle.preprocessing),
+            input_text(bundle.preprocessing),
             model.place,
         )
-    console = _console()
+    console = plain_console()
     console.print(table)
     console.print(Text(f"The store is {home()}"), style="dim", soft_wrap=True)
 
@@ -72,17 +73,17 @@ def info(
     nodes = [{"operation": node.op_type, "name": node.name} for node in graph.nodes] if layers else None
     outputs = {tensor.name: list(tensor.shape or ()) for tensor in graph.outputs}
     if as_json:
-        facts = _facts(bundle) | {"outputs": outputs} | ({} if nodes is None else {"layers": nodes})
+        facts = bundle_facts(bundle) | {"outputs": outputs} | ({} if nodes is None else {"layers": nodes})
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    console = _console()
-    console.print(_facts_table(bundle, outputs))
+    console = plain_console()
+    console.print(facts_table(bundle, outputs))
     if bundle.metrics:
-        console.print(_metrics_table(bundle.metrics))
+        console.print(metrics_table(bundle.metrics))
     if nodes is not None:
         table = Table("#", "Operation", "Name", title=f"{len(nodes)} layers, {graph.weights / 1e6:.1f} MB of weights")
         for index, node in enumerate(nodes):
-            table.add_row(str(index), _safe(node["operation"]), _safe(node["name"]))
+            table.add_row(str(index), safe(node["operation"]), safe(node["name"]))
         console.print(table)
 
 
@@ -99,7 +100,7 @@ def verify(
 
     Example: veduta models verify places100
     """
-    console, first = _console(), None
+    console, first = plain_console(), None
     for name in names or [model.name for model in available()]:
         try:
             bundle = Bundle.load(find(name))
@@ -163,8 +164,8 @@ def import_model(
         license=license,
         overwrite=replace,
     )
-    console = _console()
-    console.print(_facts_table(bundle, {}))
+    console = plain_console()
+    console.print(facts_table(bundle, {}))
     console.print(Text(f"Written to {bundle.path}; try: veduta tag photo.jpg --model {bundle.name}"), soft_wrap=True)
 
 
@@ -180,97 +181,5 @@ def _preprocessing(size: int, short_side: int | None, stretch: bool, filter: str
     return Preprocessing("crop", ((size, size),), filter, short_side or size)
 
 
-def _console() -> Console:
-    # Names and paths are not markup, and not emoji codes.
-    return Console(markup=False, emoji=False, highlight=False)
-
-
-def _facts(bundle: Bundle) -> dict[str, Any]:
-    return {
-        "name": bundle.name,
-        "path": str(bundle.path),
-        "kind": bundle.kind,
-        "input": _input_text(bundle.preprocessing),
-        "heads": [
-            {
-                "name": head.name,
-                "task": head.task,
-                "labels": [label.id for label in head.labels],
-                "temperature": head.temperature,
-                "class_maps": head.class_maps,
-                "class_maps_mean_is_logits": head.class_maps_mean_is_logits,
-            }
-            for head in bundle.heads
-        ],
-        "embedding": None if bundle.embedding is None else bundle.embedding.size,
-        "evidence": None if bundle.evidence is None else bundle.evidence.threshold,
-        "architecture": bundle.architecture,
-        "weights": bundle.has_weights,
-        "license": bundle.license,
-        "embedding_id": bundle.embedding_id,
-        "bundle_id": bundle.bundle_id,
-        "metrics": [
-            {"name": each.name, "value": each.value, "data": each.data, "count": each.count, "interval": each.interval}
-            for each in bundle.metrics
-        ],
-    }
-
-
-def _facts_table(bundle: Bundle, outputs: dict[str, list[int | str | None]]) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("name", bundle.name)
-    table.add_row("folder", str(bundle.path))
-    table.add_row("kind", bundle.kind)
-    table.add_row("input", _input_text(bundle.preprocessing))
-    for head in bundle.heads:
-        table.add_row(f"head {head.name}", _head_text(head))
-    if bundle.embedding is not None:
-        table.add_row("embedding", f"{bundle.embedding.size} numbers")
-    if bundle.evidence is not None:
-        table.add_row("evidence", f"nothing fits below {bundle.evidence.threshold:g}: {bundle.evidence.reason}")
-    if outputs:
-        table.add_row("outputs", ", ".join(f"{name} {_shape_text(shape)}" for name, shape in outputs.items()))
-    table.add_row("architecture", bundle.architecture or "not told")
-    table.add_row("trainable", "yes, with weights.safetensors" if bundle.has_weights else "no")
-    table.add_row("licence", bundle.license or "not told")
-    table.add_row("embedding id", bundle.embedding_id)
-    table.add_row("bundle id", bundle.bundle_id)
-    return table
-
-
-def _metrics_table(metrics: tuple[Metric, ...]) -> Table:
-    table = Table("Measured", "Value", "95 % interval", "Photos", "Data")
-    for each in metrics:
-        interval = "" if each.interval is None else f"{each.interval[0]:.4g} to {each.interval[1]:.4g}"
-        table.add_row(each.name, f"{each.value:.4g}", interval, str(each.count), each.data)
-    return table
-
-
-def _head_text(head: Head) -> str:
-    calibration = "not calibrated" if head.temperature is None else f"temperature {head.temperature:.4g}"
-    maps = "no class maps" if head.class_maps is None else "class maps"
-    if head.class_maps_mean_is_logits:
-        maps += " whose mean is the logits"
-    outdoor = sum(label.environment is not None for label in head.labels)
-    coarse = sum(label.coarse is not None for label in head.labels)
-    return (
-        f"{len(head.labels)} labels ({outdoor} with an environment, {coarse} with a coarse label), "
-        f"{head.task.replace('_', ' ')}, {calibration}, {maps}"
-    )
-
-
-def _input_text(preprocessing: Preprocessing) -> str:
-    sizes = ", ".join(f"{height}×{width}" for height, width in preprocessing.sizes)
-    if preprocessing.fit == "stretch":
-        return f"stretched to {sizes}, {preprocessing.filter}"
-    return f"{sizes} from short side {preprocessing.short_side}, {preprocessing.filter}"
-
-
-def _shape_text(shape: list[int | str | None]) -> str:
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
-
-
-def _safe(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)
+models.command("pull")(pull)
+models.command("convert")(convert)

@@ -90,7 +90,7 @@ def import_onnx(
 def class_maps_mean_is_logits(session: Session, logits: str, class_maps: str, sizes: Sequence[tuple[int, int]]) -> bool:
     """Whether the mean of the class maps over their positions is the logits, on made images of these sizes."""
     for size in sizes:
-        found = session.run(_made_images(size), [logits, class_maps])
+        found = session.run(made_images(size), [logits, class_maps])
         difference = np.abs(found[class_maps].mean(axis=(2, 3)) - found[logits]).max()
         if not difference <= MEAN_TOLERANCE * max(1.0, float(np.abs(found[logits]).max())):
             return False
@@ -137,7 +137,7 @@ def _tried(graph: Path, head: Head, preprocessing: Preprocessing) -> Head:
     """Run the graph on made images; says what its class maps are."""
     session = Session(graph)
     height, width = preprocessing.sizes[0]
-    found = session.run(_made_images((height, width)), [head.logits])[head.logits]
+    found = session.run(made_images((height, width)), [head.logits])[head.logits]
     if found.shape[1:] != (len(head.labels),) or not np.isfinite(found).all():
         raise BundleIncompatible(
             f"{graph}: on made images the output '{head.logits}' has the shape {list(found.shape)} or is not finite, "
@@ -151,7 +151,7 @@ def _tried(graph: Path, head: Head, preprocessing: Preprocessing) -> Head:
     return replace(head, class_maps_mean_is_logits=mean_is_logits)
 
 
-def _made_images(size: tuple[int, int]) -> NDArray[np.uint8]:
+def made_images(size: tuple[int, int]) -> NDArray[np.uint8]:
     """Noise, a slope of colours and a grey field, ``[3, height, width, 3]``; always the same."""
     height, width = size
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
