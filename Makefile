@@ -46,7 +46,8 @@ load: $(VENV)/.dev ## memory over 20,000 photos
 
 places100: $(VENV)/.dev ## train the bundled model again (about an hour on two cores)
 	$(BIN)/veduta recipe places100 --data $(SHARED)/data \
-	    --weights $(SHARED)/weights/mobilenet_v2_imagenet.safetensors --out src/veduta/models/places100
+	    --mobilenet $(SHARED)/weights/mobilenet_v2_imagenet.safetensors \
+	    --squeezenet $(SHARED)/weights/places365_squeezenet.onnx --out src/veduta/models/places100
 
 clean: ## remove what the targets made, the environment included
 	rm -rf $(VENV) build

@@ -1,20 +1,37 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="the extra train is not installed")
+torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from veduta.datasets.folders import LabelledPhotos
-from veduta.training.augment import Augmentation, AugmentedPhotos, augment
+from PIL import Image, ImageEnhance
+
+from veduta.errors import TrainingError
+from veduta.training.augment import (
+    Augmentation,
+    Mixture,
+    _recolour,
+    augment,
+    draw_mixture,
+    mix_images,
+    mix_targets,
+)
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+EVERYTHING = Augmentation(sharpness=0.8, rotation=15, grey=0.5, erase=0.5)
+STILL = Augmentation(min_area=1.0, max_aspect=1.0, jitter=0.0, flip=False)
+SQUARE = np.ascontiguousarray(PIXELS[:, :40])
 
 
-def test_the_same_seed_epoch_and_index_change_a_photo_in_the_same_way() -> None:
-    once, again = (augment(PIXELS, 32, Augmentation(), (1, 2, 3)) for _ in range(2))
+@pytest.mark.parametrize("how", [Augmentation(), EVERYTHING], ids=["default", "everything"])
+def test_the_same_seed_epoch_and_index_change_a_photo_in_the_same_way(how: Augmentation) -> None:
+    once, again = (augment(PIXELS, 32, how, (1, 2, 3)) for _ in range(2))
     assert (once == again).all()
     assert once.shape == (32, 32, 3)
+    assert once.dtype == np.uint8
 
 
 @pytest.mark.parametrize("other", [(2, 2, 3), (1, 3, 3), (1, 2, 4)], ids=["seed", "epoch", "index"])
@@ -23,15 +40,105 @@ def test_another_seed_epoch_or_index_changes_it_in_another(other: tuple[int, int
 
 
 def test_with_nothing_allowed_a_photo_is_only_resized() -> None:
-    still = Augmentation(min_area=1.0, max_aspect=1.0, jitter=0.0, flip=False)
-    square = PIXELS[:, :40]
-    assert (augment(square, 40, still, (0, 0, 0)) == square).all()
+    assert (augment(SQUARE, 40, STILL, (0, 0, 0)) == SQUARE).all()
 
 
-def test_an_epoch_gives_each_photo_with_its_target() -> None:
-    photos = LabelledPhotos(np.stack([PIXELS, PIXELS]), np.array([3, 5]), ("a", "b"))
-    epoch = AugmentedPhotos(photos, 16, Augmentation(), seed=0, epoch=0)
-    assert len(epoch) == 2
-    pixels, target = epoch[1]
-    assert tuple(pixels.shape) == (16, 16, 3)
-    assert target == 5
+def test_a_photo_that_loses_its_colour_has_three_equal_channels() -> None:
+    grey = augment(SQUARE, 40, replace(STILL, grey=1.0), (0, 0, 0)).astype(int)
+    assert np.ptp(grey, axis=2).max() <= 1
+    expected = np.asarray(Image.fromarray(SQUARE).convert("L"), int)
+    assert np.abs(grey[..., 0] - expected).max() <= 1
+
+
+def test_jitter_is_what_saturation_contrast_and_brightness_give_one_after_the_other() -> None:
+    soft = (SQUARE // 2 + 64).astype(np.uint8)  # far from black and white, where each step clips
+    image = Image.fromarray(soft)
+
+    class Fixed:
+        def uniform(self, _low: float, _high: float, _count: int) -> np.ndarray:
+            return np.array([0.1, -0.15, 0.2])
+
+    found = np.asarray(_recolour(image, Augmentation(jitter=0.2), Fixed()), int)  # type: ignore[arg-type]
+    expected = ImageEnhance.Color(image).enhance(1.2)
+    expected = ImageEnhance.Brightness(ImageEnhance.Contrast(expected).enhance(0.85)).enhance(1.1)
+    assert np.abs(found - np.asarray(expected, int)).max() <= 3
+
+
+def test_erasing_puts_noise_over_a_rectangle_and_leaves_the_rest() -> None:
+    flat = np.full((40, 40, 3), 128, np.uint8)
+    shares = []
+    for index in range(30):
+        erased = (augment(flat, 40, replace(STILL, erase=1.0), (0, 0, index)) != 128).any(axis=2)
+        rows, columns = np.flatnonzero(erased.any(axis=1)), np.flatnonzero(erased.any(axis=0))
+        inside = erased[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert inside.mean() > 0.95
+        shares.append(inside.size / erased.size)
+    assert min(shares) >= 0.01
+    assert max(shares) <= 0.36
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"min_area": 0.0},
+        {"grey": 1.5},
+        {"erase": -0.1},
+        {"jitter": float("nan")},
+        {"mixup": -1.0},
+        {"max_aspect": 0.5},
+        {"filter": "nearest"},
+    ],
+    ids=str,
+)
+def test_an_augmentation_that_can_not_be_meant_is_refused(values: dict[str, float]) -> None:
+    with pytest.raises(TrainingError, match=next(iter(values))):
+        Augmentation(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", [Augmentation(mixup=0.4), Augmentation(cutmix=1.0)], ids=["mixup", "cutmix"])
+@pytest.mark.parametrize("size", [6, 7])
+def test_a_mixture_shows_of_each_photo_what_its_targets_say(how: Augmentation, size: int) -> None:
+    mixture = draw_mixture(how, size, 16, (3, 1, 4))
+    assert mixture is not None
+    # A photo of nothing but its own number, so that the mean tells the shares.
+    images = torch.arange(size).float()[:, None, None, None].expand(size, 3, 16, 16)
+    targets = torch.eye(size)
+    mixed, shares = mix_images(images, mixture), mix_targets(targets, mixture)
+    torch.testing.assert_close(shares.sum(1), torch.ones(size))
+    torch.testing.assert_close(mixed.mean((1, 2, 3)), shares @ torch.arange(size).float(), atol=1e-4, rtol=1e-4)
+    for place, kept in enumerate(mixture.kept.tolist()):
+        assert shares[place, place].item() == pytest.approx(kept)
+    if size % 2:
+        assert mixture.kept[-1] == 1
+        assert (mixed[-1] == size - 1).all()
+
+
+@pytest.mark.parametrize("how", [Augmentation(mixup=0.4), Augmentation(cutmix=1.0)], ids=["mixup", "cutmix"])
+def test_parts_of_a_mixture_mix_as_the_whole(how: Augmentation) -> None:
+    mixture = draw_mixture(how, 8, 16, (0, 0, 1))
+    assert mixture is not None
+    images, targets = torch.rand(8, 3, 16, 16), torch.rand(8, 5)
+    parts = [(images[i : i + 4], targets[i : i + 4], mixture.part(i, i + 4)) for i in (0, 4)]
+    assert torch.equal(mix_images(images, mixture), torch.cat([mix_images(part, how) for part, _, how in parts]))
+    assert torch.equal(mix_targets(targets, mixture), torch.cat([mix_targets(part, how) for _, part, how in parts]))
+
+
+def test_the_draw_of_a_mixture_follows_from_seed_epoch_and_step() -> None:
+    how = Augmentation(mixup=0.4, cutmix=1.0)
+
+    def drawn(seed: tuple[int, int, int]) -> Mixture:
+        found = draw_mixture(how, 4, 16, seed)
+        assert found is not None
+        return found
+
+    assert (drawn((0, 0, 0)).kept == drawn((0, 0, 0)).kept).all()
+    assert (drawn((0, 0, 0)).kept != drawn((0, 0, 1)).kept).any()
+    kinds = {drawn((0, 0, step)).boxes is None for step in range(20)}
+    assert kinds == {True, False}, "both have their batches"
+
+
+def test_a_share_of_the_batches_is_left_unmixed() -> None:
+    how = Augmentation(mixup=0.4, mix_share=0.5)
+    mixed = sum(draw_mixture(how, 4, 16, (0, 0, step)) is not None for step in range(400))
+    assert 150 < mixed < 250
+    assert draw_mixture(Augmentation(), 4, 16, (0, 0, 0)) is None

@@ -7,18 +7,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from veduta.datasets.folders import LabelledPhotos
 from veduta.training.batch_norms import rebase_statistics
-from veduta.training.loop import predict_logits
-from veduta.training.networks import build, load_backbone
+from veduta.training.checkpoints import load_weights
+from veduta.training.loop import PhotoSet, predict_logits
+from veduta.training.networks import build
 
 
 def test_rebasing_keeps_every_answer_and_makes_training_mode_agree_with_it(shared_weights: Path) -> None:
     network = build("mobilenet_v2", 5, dropout=0.0)
-    load_backbone(network, shared_weights / "mobilenet_v2_imagenet.safetensors")
+    load_weights(network, shared_weights / "mobilenet_v2_imagenet.safetensors")
     start = {key: value.clone() for key, value in network.features.state_dict().items()}
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)
-    photos = LabelledPhotos(pixels, np.zeros(32, np.int64), tuple(map(str, range(32))))
+    photos = PhotoSet(pixels, np.zeros(32, np.int64))
     before = predict_logits(network, photos)
 
     rebase_statistics(network, photos)

@@ -7,25 +7,25 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from veduta.datasets.folders import LabelledPhotos
 from veduta.evaluation.metrics import top_k_hits
-from veduta.training.loop import predict_logits
-from veduta.training.networks import build, load_backbone
+from veduta.training.checkpoints import load_weights
+from veduta.training.loop import PhotoSet, predict_logits
+from veduta.training.networks import build
 from veduta.training.probe import embed, fit_classifier
 
 
-def _photos() -> LabelledPhotos:
+def _photos() -> PhotoSet:
     random = np.random.default_rng(0)
     targets = np.repeat(np.arange(3), 8)
     pixels = random.integers(0, 60, (24, 32, 32, 3)).astype(np.uint8)
     for target in range(3):
         pixels[targets == target, :, :, target] += 180
-    return LabelledPhotos(pixels, targets, tuple(map(str, range(24))))
+    return PhotoSet(pixels, targets)
 
 
 def test_the_fitted_classifier_tells_apart_what_the_features_do_and_leaves_them_alone(shared_weights: Path) -> None:
     network, photos = build("mobilenet_v2", 3), _photos()
-    load_backbone(network, shared_weights / "mobilenet_v2_imagenet.safetensors")
+    load_weights(network, shared_weights / "mobilenet_v2_imagenet.safetensors")
     before = {key: value.clone() for key, value in network.features.state_dict().items()}
     fit_classifier(network, photos, decay=1e-4)
     assert top_k_hits(predict_logits(network, photos), photos.targets, 1).all()

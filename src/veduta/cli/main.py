@@ -12,12 +12,14 @@ import typer
 from veduta import __version__
 from veduta.cli import exits
 from veduta.cli.embed import embed
+from veduta.cli.evaluate import evaluate
 from veduta.cli.explain import explain
 from veduta.cli.job import INTERRUPTION, say
 from veduta.cli.models import models
 from veduta.cli.recipe import recipe
 from veduta.cli.samples import samples
 from veduta.cli.tag import tag
+from veduta.cli.train import train
 from veduta.errors import VedutaError
 
 app = typer.Typer(
@@ -31,6 +33,8 @@ app = typer.Typer(
 app.command()(tag)
 app.command()(explain)
 app.command()(embed)
+app.command()(evaluate)
+app.command()(train)
 app.command()(samples)
 app.add_typer(models, name="models")
 app.add_typer(recipe, name="recipe")

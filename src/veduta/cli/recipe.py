@@ -22,7 +22,8 @@ def recipes() -> None:
 @recipe.command()
 def places100(
     data: Annotated[Path, typer.Option(help="The folder with places100/ and labels/.")],
-    weights: Annotated[Path, typer.Option(help="MobileNetV2 to start from: safetensors with torchvision's keys.")],
+    mobilenet: Annotated[Path, typer.Option(help="MobileNetV2 (ImageNet) to start from: its safetensors file.")],
+    squeezenet: Annotated[Path, typer.Option(help="SqueezeNet (Places365) to start from: its ONNX file.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/places100/bundle"),
     run: Annotated[Path, typer.Option(help="Checkpoints and log; a killed run goes on from here.")] = Path(
         "runs/places100"
@@ -32,8 +33,8 @@ def places100(
     """Train, calibrate, export, check and measure the bundled model."""
     try:
         from veduta.training.loop import EpochResult
-        from veduta.training.places100 import Progress as Callbacks
-        from veduta.training.places100 import make
+        from veduta.training.places100.recipe import Progress as Callbacks
+        from veduta.training.places100.recipe import StartWeights, make
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
     console = Console(stderr=True)
@@ -46,9 +47,10 @@ def places100(
 
         def on_epoch(result: EpochResult) -> None:
             console.print(
-                f"epoch {result.epoch}: loss {result.loss:.3f}, held out top-1 {result.top1:.1%}, "
-                f"top-5 {result.top5:.1%}"
+                f"epoch {result.epoch}: loss {result.training['loss']:.3f}, held out top-1 "
+                f"{result.validation['top1']:.1%}, top-5 {result.validation['top5']:.1%}"
             )
 
-        bundle = make(data, weights, run, out, threads=threads, progress=Callbacks(on_step, on_epoch, console.print))
+        callbacks = Callbacks(on_step, on_epoch, console.print)
+        bundle = make(data, StartWeights(mobilenet, squeezenet), run, out, threads=threads, progress=callbacks)
     console.print(f"wrote {bundle.path} ({bundle.bundle_id})")

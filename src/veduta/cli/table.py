@@ -110,16 +110,17 @@ def _add(table: Table, row: Row, several: bool) -> None:
 
 
 def _cells(answer: Row) -> tuple[Text, Text, Text]:
-    coarse, environment, evidence = answer.get("coarse"), answer.get("environment"), answer.get("evidence")
-    everyday = Text(coarse[0].get("name", coarse[0]["id"]) if coarse else "")
+    scenes = [f"{score.get('name', score['id'])} {score['probability']:.0%}" for score in answer.get("scores") or ()]
+    evidence = answer.get("evidence")
     if evidence and not evidence["fits"]:
-        everyday = Text("nothing fits", style="yellow")
+        # The labels that came nearest are told as such; kind of place and environment follow from them and are not.
+        nearest = Text(f"nearest: {', '.join(scenes)}", style="dim") if scenes else Text("")
+        return Text("nothing fits", style="yellow"), Text(""), nearest
+    coarse, environment = answer.get("coarse"), answer.get("environment")
+    everyday = Text(coarse[0].get("name", coarse[0]["id"]) if coarse else "")
     where = Text(f"{environment['kind']} {_certainty(environment):.0%}" if environment else "")
-    scenes = Text(", ").join(
-        Text(f"{score.get('name', score['id'])} {score['probability']:.0%}", style="bold" if index == 0 else "")
-        for index, score in enumerate(answer.get("scores") or ())
-    )
-    return everyday, where, scenes
+    first, *others = scenes or [""]
+    return everyday, where, Text(", ").join([Text(first, style="bold"), *map(Text, others)])
 
 
 def _certainty(environment: Row) -> float:

@@ -1,5 +1,8 @@
-"""Random changes to training photos. The seed of each is (seed, epoch, index): the same photo in the same epoch is
-always changed in the same way, however many workers there are and wherever a killed run went on."""
+"""Random changes to training photos, each from its own seed.
+
+The seed of a photo is (seed, epoch, index), that of a batch's mixture (seed, epoch, step): the same photo in the same
+epoch is always changed in the same way, however many workers or processes there are and wherever a killed run went on.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +14,82 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from veduta.datasets.folders import LabelledPhotos
+from veduta.errors import TrainingError
+from veduta.images.preprocess import FILTERS
+
+# How much red, green and blue weigh in the brightness of a colour (ITU-R 601, as in Pillow's conversion to grey).
+_GREY = np.array([0.299, 0.587, 0.114])
+
+# The seed of a mixture must not be that of a photo.
+_MIXTURE = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far a training photo may be changed.
+    """How far a training photo may be changed; 0 or False leaves a step out.
 
-    ``min_area``: the smallest part of the photo that a random crop keeps. ``max_aspect``: its longest side over its
-    shortest. ``jitter``: brightness, contrast and saturation vary by 1 ± this.
+    ``min_area``: the smallest part of the photo that a random crop keeps. ``max_aspect``: the crop's longest side over
+    its shortest, ``filter`` what resizes it. ``jitter``: brightness, contrast and saturation vary by 1 ± this.
+    ``sharpness``: so does sharpness (0 is blurred, 2 sharpened). ``rotation``: degrees to either side. ``grey`` and
+    ``erase`` are probabilities: of losing all colour, and of a rectangle of noise over 2 to 33 % of the photo (Zhong et
+    al. 2020, "Random Erasing").
+
+    ``mixup`` and ``cutmix`` are the parameter α of Beta(α, α), from which the share of a photo that stays is drawn: the
+    rest is another photo of the batch, blended in (Zhang et al. 2018, "mixup") or as a rectangle (Yun et al. 2019,
+    "CutMix"). With both, each has half the batches; ``mix_share`` is the share of batches that are mixed at all.
     """
 
     min_area: float = 0.5
     max_aspect: float = 4 / 3
+    filter: str = "bicubic"
     jitter: float = 0.2
     flip: bool = True
+    sharpness: float = 0.0
+    rotation: float = 0.0
+    grey: float = 0.0
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mix_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        shares = {"min_area": self.min_area, "grey": self.grey, "erase": self.erase, "mix_share": self.mix_share}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise TrainingError(f"the augmentation's {name} is {value:g}; it must be from 0 to 1.")
+        amounts = {"jitter": self.jitter, "sharpness": self.sharpness, "mixup": self.mixup, "cutmix": self.cutmix}
+        for name, value in amounts.items():
+            if not 0 <= value < math.inf:
+                raise TrainingError(f"the augmentation's {name} is {value:g}; it must be 0 or more.")
+        if self.filter not in FILTERS:
+            raise TrainingError(f"the augmentation's filter {self.filter!r} is not known; give {', '.join(FILTERS)}.")
+        if not self.min_area > 0 or not 1 <= self.max_aspect < math.inf or not 0 <= self.rotation <= 180:
+            raise TrainingError(
+                f"min_area {self.min_area:g} must be above 0, max_aspect {self.max_aspect:g} at least 1 and rotation "
+                f"{self.rotation:g} from 0 to 180 degrees."
+            )
 
 
 def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Random resized crop (Szegedy et al. 2015), flip and colour jitter: uint8 ``[h, w, 3]`` to ``[side, side, 3]``."""
+    """Random resized crop (Szegedy et al. 2015) and what ``how`` allows: uint8 ``[h, w, 3]`` to ``[side, side, 3]``."""
     random = np.random.default_rng(seed)
     image = Image.fromarray(pixels)
-    image = image.resize((side, side), Image.Resampling.BICUBIC, box=_random_box(image.size, how, random))
+    if how.rotation:
+        angle = random.uniform(-how.rotation, how.rotation)
+        fill = tuple(int(level) for level in pixels[::8, ::8].mean((0, 1)))
+        image = image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill)
+    image = image.resize((side, side), FILTERS[how.filter], box=_random_box(image.size, how, random))
     if how.flip and random.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if how.jitter:
-        for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-            image = enhance(image).enhance(1 + random.uniform(-how.jitter, how.jitter))
-    return np.asarray(image)
+    if how.jitter or how.grey:
+        image = _recolour(image, how, random)
+    if how.sharpness:
+        image = ImageEnhance.Sharpness(image).enhance(max(0.0, 1 + random.uniform(-how.sharpness, how.sharpness)))
+    changed = np.array(image)
+    if how.erase and random.random() < how.erase:
+        _erase(changed, random)
+    return changed
 
 
 def _random_box(
@@ -55,15 +104,92 @@ def _random_box(
     return left, top, left + crop_width, top + crop_height
 
 
-class AugmentedPhotos(Dataset[tuple[Tensor, int]]):
-    """One epoch's view of the training photos: uint8 ``[side, side, 3]`` and the target."""
+def _recolour(image: Image.Image, how: Augmentation, random: np.random.Generator) -> Image.Image:
+    """Saturation, contrast and brightness as one affine map of the colours: one pass, and nothing is clipped between.
 
-    def __init__(self, photos: LabelledPhotos, side: int, how: Augmentation, seed: int, epoch: int) -> None:
-        self.photos, self.side, self.how, self.seed, self.epoch = photos, side, how, seed, epoch
+    With grey g(x), mean grey m: x becomes b (c (s x + (1 - s) g(x)) + (1 - c) m).
+    """
+    brightness, contrast, saturation = 1 + random.uniform(-how.jitter, how.jitter, 3)
+    if how.grey and random.random() < how.grey:
+        saturation = 0.0
+    mean = _GREY @ np.array(image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))
+    matrix = np.empty((3, 4))
+    matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY)
+    matrix[:, 3] = brightness * (1 - contrast) * mean
+    return image.convert("RGB", tuple(matrix.ravel().tolist()))
 
-    def __len__(self) -> int:
-        return len(self.photos)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        pixels = augment(self.photos.pixels[index], self.side, self.how, (self.seed, self.epoch, index))
-        return torch.from_numpy(pixels.copy()), int(self.photos.targets[index])
+def _erase(pixels: NDArray[np.uint8], random: np.random.Generator) -> None:
+    side = len(pixels)
+    area, aspect = side * side * random.uniform(0.02, 0.33), math.exp(random.uniform(-math.log(3.3), math.log(3.3)))
+    height, width = (min(side, max(1, round(math.sqrt(part)))) for part in (area * aspect, area / aspect))
+    top, left = (int(random.integers(0, side - length + 1)) for length in (height, width))
+    pixels[top : top + height, left : left + width] = random.integers(0, 256, (height, width, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How the photos of one batch are mixed, each with its neighbour: 0 with 1, 2 with 3, and so on.
+
+    ``kept`` float32 ``[n]`` is the share of each photo that stays its own. ``boxes`` int64 ``[n, 4]`` (left, top,
+    right, bottom) are the rectangles that show the neighbour; without them the neighbour is blended in.
+    """
+
+    kept: NDArray[np.float32]
+    boxes: NDArray[np.int64] | None
+
+    def part(self, first: int, last: int) -> Mixture:
+        """The mixture of the photos from ``first`` up to ``last``, both even, so that neighbours stay together."""
+        return Mixture(self.kept[first:last], None if self.boxes is None else self.boxes[first:last])
+
+
+def draw_mixture(how: Augmentation, size: int, side: int, seed: tuple[int, int, int]) -> Mixture | None:
+    """How a batch of ``size`` photos of ``side`` pixels is mixed, from (seed, epoch, step); None for not at all.
+
+    The draw is for the whole batch of all processes; each takes its part.
+    """
+    if not how.mixup and not how.cutmix:
+        return None
+    random = np.random.default_rng((*seed, _MIXTURE))
+    if random.random() >= how.mix_share:
+        return None
+    cut = bool(how.cutmix) and (not how.mixup or random.random() < 0.5)
+    alpha = how.cutmix if cut else how.mixup
+    kept = random.beta(alpha, alpha, size).astype(np.float32)
+    # The last of an odd number has no neighbour.
+    alone = slice(size - size % 2, None)
+    if not cut:
+        kept[alone] = 1
+        return Mixture(kept, None)
+    half = side * np.sqrt(1 - kept) / 2
+    centres = random.uniform(0, side, (2, size))
+    low, high = (np.clip(np.rint(centres + sign * half), 0, side).astype(np.int64) for sign in (-1, 1))
+    boxes = np.stack([low[0], low[1], high[0], high[1]], axis=1)
+    boxes[alone] = 0
+    # Clipped at the edges, a rectangle is smaller than was drawn: the targets follow what is seen.
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return Mixture((1 - areas / side**2).astype(np.float32), boxes)
+
+
+def mix_images(images: Tensor, mixture: Mixture) -> Tensor:
+    """Each image of float ``[n, 3, h, w]`` with its neighbour's part."""
+    neighbours = images[_neighbours(len(images))]
+    if mixture.boxes is None:
+        return torch.lerp(neighbours, images, torch.from_numpy(mixture.kept).to(images.device)[:, None, None, None])
+    left, top, right, bottom = torch.from_numpy(mixture.boxes).to(images.device).T[..., None]
+    rows, columns = (torch.arange(length, device=images.device) for length in images.shape[2:])
+    inside_rows = (rows >= top) & (rows < bottom)
+    inside_columns = (columns >= left) & (columns < right)
+    inside = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    return torch.where(inside, neighbours, images)
+
+
+def mix_targets(targets: Tensor, mixture: Mixture) -> Tensor:
+    """Each row of probabilities ``[n, c]`` with its neighbour's, by the shares that the images were mixed with."""
+    kept = torch.from_numpy(mixture.kept).to(targets.device)[:, None]
+    return torch.lerp(targets[_neighbours(len(targets))], targets, kept)
+
+
+def _neighbours(size: int) -> Tensor:
+    places = torch.arange(size)
+    return torch.where(places ^ 1 < size, places ^ 1, places)

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from veduta.datasets.folders import LabelledPhotos
 from veduta.training.networks import Normalise, SceneNetwork
+from veduta.training.photo_sets import PhotoSet
 
 _BATCH = 64
 
 
-def rebase_statistics(network: SceneNetwork, photos: LabelledPhotos) -> None:
+def rebase_statistics(network: SceneNetwork, photos: PhotoSet) -> None:
     """Give each batch norm the mean and variance that its channels have on ``photos``; the function stays the same.
 
     With y = g (x - m) / sqrt(v + e) + b and the measured M and V, the scale becomes g sqrt((V + e) / (v + e)) and the
@@ -29,11 +29,11 @@ def rebase_statistics(network: SceneNetwork, photos: LabelledPhotos) -> None:
     sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
     hooks = [norm.register_forward_pre_hook(_adding(sums[norm])) for norm in norms]
     network.eval()
-    normalise = Normalise()
+    normalise = Normalise(network.enlarge)
     try:
         with torch.inference_mode():
-            for batch in torch.split(torch.from_numpy(photos.pixels), _BATCH):
-                network.features(normalise(batch).contiguous(memory_format=torch.channels_last))
+            for batch in photos.batches(_BATCH):
+                network.embed(normalise(batch).contiguous(memory_format=torch.channels_last))
     finally:
         for hook in hooks:
             hook.remove()

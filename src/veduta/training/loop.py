@@ -1,195 +1,390 @@
-"""The training loop, top to bottom: epochs of augmented batches, averaged weights, a checkpoint after each epoch."""
+"""The training loop, top to bottom: epochs of changed photos, averaged weights, a checkpoint to go on from.
+
+What a step draws follows from (seed, epoch, step, index) alone. A checkpoint therefore holds the step's number, the
+weights, their average and the optimizer's moments, and no random state: a killed run goes on to the same weights, bit
+for bit on one machine. Under torchrun each process computes its part of every batch.
+"""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
-from veduta.datasets.folders import LabelledPhotos
 from veduta.errors import TrainingError
-from veduta.evaluation.metrics import top_k_hits
-from veduta.training.augment import Augmentation, AugmentedPhotos
-from veduta.training.networks import Normalise, SceneNetwork
+from veduta.training.augment import mix_images, mix_targets
+from veduta.training.averaging import average_of
+from veduta.training.batches import Batch, Share, check_batches, epoch_batches
+from veduta.training.curves import draw_curves
+from veduta.training.dropout import share_dropout
+from veduta.training.execution import Execution, launch, share_of_this_process
+from veduta.training.frozen_statistics import fold, set_training
+from veduta.training.losses import Loss, make_loss
+from veduta.training.memory import keep_freed_memory
+from veduta.training.networks import SceneNetwork
+from veduta.training.normalise import Normalise
+from veduta.training.photo_sets import PhotoSet, check_photos
+from veduta.training.run_folder import BEST, CHECKPOINT, CURVES, VERSION, RunFolder, bytes_of, fingerprint
+from veduta.training.schedules import Schedule, learning_rate, make_optimizer, seed_step, set_learning_rate
+from veduta.training.validation import BEST_BY, Tally, check_figure, figures, is_better, predict_logits
+from veduta.training.watch import LossWatch
 
-_CHECKPOINT = "checkpoint.pt"
+__all__ = ["EpochResult", "Execution", "PhotoSet", "Schedule", "has_checkpoint", "predict_logits", "train"]
 
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """What the loop does with a network; the learning rate warms up, then falls along a cosine to zero.
-
-    ``side`` is smaller than the side that the bundle will be given: random crops enlarge what they show, and training
-    on smaller ones evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
-    The classifier learns ``classifier_rate`` times as fast as the layers below it. ``frozen_statistics`` keeps the
-    means and variances of the batch norms as they are, and trains only their scales and shifts: for weights whose
-    statistics are not those of a batch (the ImageNet weights here, recovered from 8 bits, lose from 1.67 to 2.63 in
-    cross-entropy when their own are replaced by a batch's).
-    """
-
-    side: int = 112
-    epochs: int = 2
-    batch_size: int = 64
-    learning_rate: float = 1e-4
-    classifier_rate: float = 2.0
-    warm_up_steps: int = 100
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    average_decay: float = 0.996
-    frozen_statistics: bool = True
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
+# Seconds between two pictures of the curves: an epoch of a small network takes less than drawing.
+_DRAW_EVERY = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """What one epoch gave; the held-out figures are those of the averaged weights."""
+    """What one epoch gave, and a row of the log.
+
+    ``training`` has the mean ``loss`` and ``top1`` or ``f1`` over the changed photos as they were trained on;
+    ``validation`` what ``validation.figures`` tells of the averaged weights. ``best``: better than all before.
+    """
 
     epoch: int
-    loss: float
-    top1: float
-    top5: float
+    training: dict[str, float]
+    validation: dict[str, float]
+    learning_rate: float
+    best: bool
+    photos_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """``step`` is told the step (from 1), how many there are, and the loss; ``note`` a sentence for people."""
+
+    step: Callable[[int, int, float], None]
+    epoch: Callable[[EpochResult], None]
+    note: Callable[[str], None]
 
 
 def train(
     network: SceneNetwork,
-    photos: LabelledPhotos,
-    held_out: LabelledPhotos,
+    training: PhotoSet,
+    validation: PhotoSet,
     schedule: Schedule,
     run: Path,
     *,
+    execution: Execution = Execution(),  # noqa: B008
     on_step: Callable[[int, int, float], None] = lambda _step, _steps, _loss: None,
     on_epoch: Callable[[EpochResult], None] = lambda _result: None,
+    on_note: Callable[[str], None] = lambda _sentence: None,
 ) -> SceneNetwork:
-    """Train all layers of ``network`` and return it with its averaged weights.
+    """Train all layers of ``network`` and return it with the averaged weights of its best epoch.
 
-    ``run`` keeps ``config.json``, ``log.jsonl`` and ``checkpoint.pt``; a killed run goes on after its last whole
-    epoch. Raises TrainingError where the loss is no longer a number, naming the step.
+    ``run`` keeps ``config.json``, ``log.jsonl``, ``curves.png``, ``checkpoint.pt`` and ``best.pt``; a killed run goes
+    on from its last checkpoint, a finished one returns what it has. ``on_step`` is told the step from 1, how many there
+    are, and the loss; ``on_note`` a sentence now and then.
+
+    Raises TrainingError where the training can't start, where the run was begun with other settings or photos, and
+    where the loss is no number or diverges, naming the step; OutputError where there is no room for a checkpoint.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(asdict(schedule), indent=2) + "\n", encoding="utf-8")
-    torch.manual_seed(schedule.seed)
-    network.to(memory_format=torch.channels_last)
-    normalise = Normalise()
-    steps_per_epoch = len(photos) // schedule.batch_size
-    if not steps_per_epoch:
-        raise TrainingError(
-            f"{len(photos)} photos do not fill one batch of {schedule.batch_size}; add photos or lower the batch size."
-        )
-    steps = steps_per_epoch * schedule.epochs
-    # Bounded steps: some channels of the starting weights have next to no variance, and behind their batch norms the
-    # gradients are so large that SGD left them at a rate of 0.003.
-    optimizer = torch.optim.AdamW(_parameter_groups(network, schedule), schedule.learning_rate)
-    # Batch-norm statistics are averaged with the weights: they belong together.
-    mean_of_weights = get_ema_multi_avg_fn(schedule.average_decay)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=mean_of_weights, use_buffers=True)
-    first_epoch = _resume(run, network, averaged, optimizer)
-
-    for epoch in range(first_epoch, schedule.epochs):
-        _set_training(network, schedule.frozen_statistics)
-        torch.manual_seed(schedule.seed + 1000 + epoch)  # dropout repeats after a resume, too
-        losses = []
-        for index, (images, targets) in enumerate(_batches(photos, schedule, epoch)):
-            step = epoch * steps_per_epoch + index
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * _learning_rate(schedule, step, steps)
-            pixels = normalise(images).contiguous(memory_format=torch.channels_last)
-            loss = nn.functional.cross_entropy(network(pixels), targets, label_smoothing=schedule.label_smoothing)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {loss.item()} at step {step} (epoch {epoch + 1}); lower the learning rate of "
-                    f"{schedule.learning_rate:g}. The last whole epoch is kept in {run}."
-                )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            averaged.update_parameters(network)
-            losses.append(loss.item())
-            on_step(step + 1, steps, losses[-1])
-        logits = predict_logits(averaged.module, held_out)
-        top1, top5 = (float(top_k_hits(logits, held_out.targets, k).mean()) for k in (1, 5))
-        result = EpochResult(epoch + 1, float(np.mean(losses)), top1, top5)
-        with (run / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(result)) + "\n")
-        _save(run, network, averaged, optimizer, epoch + 1)
-        on_epoch(result)
-    trained = averaged.module
-    assert isinstance(trained, SceneNetwork)
-    return trained.eval()
+    callbacks = Callbacks(on_step, on_epoch, on_note)
+    going = _start(network, training, validation, schedule, RunFolder(run), execution, callbacks)
+    while not going.done:
+        epoch = len(going.history)
+        began, step_began = time.perf_counter(), going.step
+        set_training(going.forward, schedule.frozen_statistics)
+        going.last_save = time.monotonic()
+        for batch in epoch_batches(
+            training,
+            network.classifier.out_features,
+            schedule,
+            epoch,
+            first=going.step - epoch * going.steps_per_epoch,
+            share=going.share,
+            workers=execution.workers,
+        ):
+            rate = learning_rate(schedule, going.step, going.steps_per_epoch)
+            set_learning_rate(going.optimizer, rate)
+            seed_step(schedule.seed, going.step, going.fabric.device)
+            loss = _step(going, batch)
+            going.step += 1
+            on_step(going.step, going.steps, loss)
+            if _save_is_due(going):
+                _save(going)
+        seconds = time.perf_counter() - began
+        speed = (going.step - step_began) * schedule.batch_size / seconds
+        _close_epoch(going, speed)
+    for logger in going.fabric.loggers:
+        logger.finalize("success")
+    going.fabric.barrier()
+    network.load_state_dict(going.folder.load(BEST)["network"])
+    return network.eval()
 
 
 def has_checkpoint(run: Path) -> bool:
-    """Whether a run has at least one whole epoch to go on from."""
-    return (run / _CHECKPOINT).is_file()
+    """Whether a run has something to go on from."""
+    return RunFolder(run).has(CHECKPOINT)
 
 
-def predict_logits(network: nn.Module, photos: LabelledPhotos, batch_size: int = 100) -> np.ndarray[Any, Any]:
-    """Logits float32 ``[n, classes]`` of unchanged photos."""
-    network.eval()
+@dataclass(slots=True)
+class _Going:
+    """A training under way: its parts, and where it is."""
+
+    schedule: Schedule
+    execution: Execution
+    callbacks: Callbacks
+    folder: RunFolder
+    share: Share
+    fabric: Fabric
+    network: SceneNetwork
+    forward: nn.Module
+    model: Any
+    optimizer: Optimizer
+    fabric_optimizer: Any
+    averaged: AveragedModel
+    normalise: nn.Module
+    loss: Loss
+    validation: PhotoSet
+    best_by: str
+    precision: str
+    photos: str
+    steps_per_epoch: int
+    watch: LossWatch
+    tally: Tally
+    history: list[dict[str, Any]]
+    step: int = 0
+    loss_sum: float = 0.0
+    best: float | None = None
+    last_save: float = 0.0
+    drawn: float = -math.inf
+
+    @property
+    def kept(self) -> SceneNetwork:
+        """The averaged weights, which are what is judged and left."""
+        return cast("SceneNetwork", self.averaged.module)
+
+    @property
+    def steps(self) -> int:
+        return self.steps_per_epoch * self.schedule.epochs
+
+    @property
+    def done(self) -> bool:
+        """All epochs are done, or the last few brought nothing."""
+        epochs = len(self.history)
+        best = max((row["epoch"] for row in self.history if row["best"]), default=0)
+        out_of_patience = 0 < self.schedule.patience <= epochs - best
+        return epochs >= self.schedule.epochs or out_of_patience
+
+
+def _start(
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    schedule: Schedule,
+    folder: RunFolder,
+    execution: Execution,
+    callbacks: Callbacks,
+) -> _Going:
+    """Check all that can be known before the work, put the parts together, and go to where the run was."""
+    classes, task = network.classifier.out_features, training.task
+    best_by = schedule.best_by or BEST_BY[task]
+    share = share_of_this_process()
+    check_photos(training, validation, classes)
+    check_figure(best_by, task, classes)
+    check_batches(training, schedule, share)
+    folder.make()
+    keep_freed_memory()
+    photos = fingerprint(training.labels, validation.labels)
+    saved = folder.load(CHECKPOINT) if folder.has(CHECKPOINT) else None
+    if saved is not None:
+        folder.check_same_run(saved, asdict(schedule), photos)
+
+    network.to(memory_format=torch.channels_last)
+    share_dropout(network, share)
     normalise = Normalise()
-    with torch.inference_mode():
-        batches = torch.split(torch.from_numpy(photos.pixels), batch_size)
-        logits = [network(normalise(batch).contiguous(memory_format=torch.channels_last)) for batch in batches]
-    result: np.ndarray[Any, Any] = torch.cat(logits).numpy()
-    return result
+    few = normalise(torch.from_numpy(training.read(0, min(8, len(training)))))
+    set_training(network, schedule.frozen_statistics)
+    forward = fold(network, few) if schedule.frozen_statistics else network
+    if share.processes > 1 and not schedule.frozen_statistics:
+        callbacks.note(
+            f"{share.processes} processes: each normalises its own part of a batch, so the weights will not be those "
+            "of one process; with frozen batch-norm statistics they are."
+        )
+    images = few
+    if execution.precision == "auto" and saved is None:
+        images = normalise(next(epoch_batches(training, classes, schedule, 0, share=share)).images)
+    begun_with = None if saved is None else saved["precision"]
+    fabric, precision = launch(execution, share, forward, images, begun_with, folder.path, callbacks.note)
+    optimizer = make_optimizer(network, schedule)
+    model, fabric_optimizer = fabric.setup(forward, optimizer)
+    going = _Going(
+        schedule=schedule,
+        execution=execution,
+        callbacks=callbacks,
+        folder=folder,
+        share=share,
+        fabric=fabric,
+        network=network,
+        forward=forward,
+        model=model,
+        optimizer=optimizer,
+        fabric_optimizer=fabric_optimizer,
+        averaged=average_of(network, schedule.average_decay),
+        normalise=normalise.to(fabric.device),
+        loss=make_loss(training, classes, schedule).to(fabric.device),
+        validation=validation,
+        best_by=best_by,
+        precision=precision,
+        photos=photos,
+        steps_per_epoch=len(training) // schedule.batch_size,
+        watch=LossWatch(math.log(2 if task == "multi_label" else classes)),
+        tally=Tally(task, classes),
+        history=[],
+    )
+    if saved is not None:
+        _restore(going, saved)
+    elif fabric.is_global_zero:
+        state, slots = bytes_of(network.state_dict()), 2 if schedule.optimizer == "adamw" else 1
+        folder.check_room(checkpoint_bytes=(2 + slots) * state, best_bytes=state)
+    if fabric.is_global_zero:
+        about = {"precision": precision, "processes": share.processes, "photos": len(training), "task": task}
+        folder.write_config({"schedule": asdict(schedule), "run": {**about, "classes": classes, "best_by": best_by}})
+    return going
 
 
-def _batches(photos: LabelledPhotos, schedule: Schedule, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-    dataset = AugmentedPhotos(photos, schedule.side, schedule.augmentation, schedule.seed, epoch)
-    order = torch.Generator().manual_seed(schedule.seed * 1000 + epoch)
-    # One worker keeps two training threads fed; more would take their cores.
-    return DataLoader(dataset, schedule.batch_size, shuffle=True, generator=order, drop_last=True, num_workers=1)
+def _step(going: _Going, batch: Batch) -> float:
+    """One step: loss, gradients, weights, average; the loss, a mean over the whole batch."""
+    device = going.fabric.device
+    images = going.normalise(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
+    targets, teacher = batch.targets.to(device), None if batch.teacher is None else batch.teacher.to(device)
+    if batch.mixture is not None:
+        images, targets = mix_images(images, batch.mixture), mix_targets(targets, batch.mixture)
+        teacher = None if teacher is None else mix_targets(teacher, batch.mixture)
+    logits = going.model(images)
+    loss = going.loss(logits, targets, teacher)
+    value = loss.detach()
+    if going.share.processes > 1:
+        value = cast("Tensor", going.fabric.all_reduce(value, reduce_op="mean"))
+    # Before the weights move: a loss that is no number must not reach them.
+    number = float(value)
+    wrong = going.watch.see(number)
+    if wrong is not None:
+        raise _stopped(going, wrong)
+    going.fabric_optimizer.zero_grad(set_to_none=True)
+    going.fabric.backward(loss)
+    if going.schedule.clip_norm:
+        going.fabric.clip_gradients(
+            going.model, going.fabric_optimizer, max_norm=going.schedule.clip_norm, error_if_nonfinite=False
+        )
+    going.fabric_optimizer.step()
+    going.averaged.update_parameters(going.network)
+    going.tally.add(logits.detach(), targets)
+    going.loss_sum += number
+    return number
 
 
-def _set_training(network: nn.Module, frozen_statistics: bool) -> None:
-    network.train()
-    for module in network.modules():
-        if frozen_statistics and isinstance(module, nn.BatchNorm2d):
-            module.eval()
+def _close_epoch(going: _Going, speed: float) -> None:
+    """Validate the averaged weights, keep them where they are the best, write checkpoint, log and curves."""
+    validation = _validate(going)
+    epoch = len(going.history) + 1
+    found = validation[going.best_by]
+    if not math.isfinite(validation["loss"]):
+        raise _stopped(going, f"the validation loss is {validation['loss']}")
+    best = is_better(going.best_by, found, going.best)
+    training = {"loss": going.loss_sum / going.steps_per_epoch, **going.tally.figures(going.fabric)}
+    rate = learning_rate(going.schedule, going.step - 1, going.steps_per_epoch)
+    result = EpochResult(epoch, training, validation, rate, best, round(speed, 1))
+    going.history.append(asdict(result))
+    going.loss_sum = 0.0
+    going.tally.clear()
+    if best:
+        going.best = found
+        if going.fabric.is_global_zero:
+            # First what the checkpoint will speak of: killed in between, the run makes this epoch again.
+            going.folder.save(BEST, {"epoch": epoch, "network": going.kept.state_dict()})
+    _save(going)
+    if going.fabric.is_global_zero:
+        going.folder.write_log(going.history)
+        if going.done or time.monotonic() - going.drawn >= _DRAW_EVERY:
+            going.folder.write_bytes(CURVES, draw_curves(going.history, going.best_by))
+            going.drawn = time.monotonic()
+        shown = {"training": training, "validation": validation, "rate": {"learning": rate}}
+        going.fabric.log_dict({f"{of}/{name}": value for of in shown for name, value in shown[of].items()}, going.step)
+        for logger in going.fabric.loggers:
+            logger.save()
+    going.callbacks.epoch(result)
 
 
-def _learning_rate(schedule: Schedule, step: int, steps: int) -> float:
-    warm_up = min(1.0, (step + 1) / schedule.warm_up_steps)
-    return schedule.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
+def _validate(going: _Going) -> dict[str, float]:
+    """The figures of the averaged weights; each process answers for some of the photos."""
+    photos, processes = going.validation, going.share.processes
+    if processes == 1:
+        return figures(predict_logits(going.kept, photos), photos.labels)
+    most = math.ceil(len(photos) / processes)
+    # The last process's places beyond the end hold the first photos again, so that all have as many.
+    places = (torch.arange(most) + going.share.rank * most) % len(photos)
+    logits = torch.from_numpy(predict_logits(going.kept, photos.subset(places.numpy())))
+    together = cast("Tensor", going.fabric.all_gather(logits.to(going.fabric.device))).reshape(-1, logits.shape[1])
+    return figures(together[: len(photos)].cpu().numpy(), photos.labels)
 
 
-def _parameter_groups(network: SceneNetwork, schedule: Schedule) -> list[dict[str, Any]]:
-    # Biases and batch norms have one dimension; decaying them only costs accuracy (He et al. 2019, "Bag of Tricks").
-    return [
-        {"params": chosen, "rate": rate, "weight_decay": schedule.weight_decay if matrices else 0.0}
-        for part, rate in ((network.features, 1.0), (network.classifier, schedule.classifier_rate))
-        for matrices in (True, False)
-        if (chosen := [p for p in part.parameters() if (p.ndim > 1) == matrices])
-    ]
+def _save_is_due(going: _Going) -> bool:
+    every, minutes = going.execution.save_steps, going.execution.save_minutes
+    if every and going.step % every == 0:
+        return True
+    return bool(minutes) and time.monotonic() - going.last_save >= 60 * minutes
 
 
-def _save(run: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+def _save(going: _Going) -> None:
+    """Write the checkpoint, if the weights are worth it."""
+    going.last_save = time.monotonic()
+    if not going.fabric.is_global_zero or not going.watch.calm:
+        return
+    weights = going.network.state_dict()
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
+        raise _stopped(going, "a weight is no longer a number")
     state = {
-        "epoch": epoch,
-        "network": network.state_dict(),
-        "averaged": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "version": VERSION,
+        "schedule": asdict(going.schedule),
+        "photos": going.photos,
+        "precision": going.precision,
+        "network": weights,
+        "averaged": going.averaged.state_dict(),
+        "optimizer": going.optimizer.state_dict(),
+        "watch": asdict(going.watch),
+        "tally": going.tally.counts,
+        "history": going.history,
+        "step": going.step,
+        "loss_sum": going.loss_sum,
+        "best": going.best,
     }
-    temporary = run / f"{_CHECKPOINT}.tmp"
-    torch.save(state, temporary)
-    temporary.replace(run / _CHECKPOINT)
+    going.folder.save(CHECKPOINT, state)
 
 
-def _resume(run: Path, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The number of whole epochs that the run already has."""
-    if not has_checkpoint(run):
-        return 0
-    state = torch.load(run / _CHECKPOINT, weights_only=True)
-    network.load_state_dict(state["network"])
-    averaged.load_state_dict(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"])
+def _restore(going: _Going, saved: dict[str, Any]) -> None:
+    """Go to where the checkpoint was written. Raises TrainingError where it is of another network."""
+    try:
+        going.network.load_state_dict(saved["network"])
+        going.averaged.load_state_dict(saved["averaged"])
+        going.optimizer.load_state_dict(saved["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise TrainingError(
+            f"the checkpoint in {going.folder.path} is of another network; name another folder for this one."
+        ) from error
+    going.watch = LossWatch(**saved["watch"])
+    going.tally.counts.copy_(saved["tally"])
+    going.history, going.step = saved["history"], saved["step"]
+    going.loss_sum, going.best = saved["loss_sum"], saved["best"]
+
+
+def _stopped(going: _Going, wrong: str) -> TrainingError:
+    kept = f"nothing is kept in {going.folder.path} yet"
+    if going.folder.has(CHECKPOINT):
+        kept = f"the last good state is kept in {going.folder.path}"
+    return TrainingError(
+        f"{wrong} at step {going.step + 1} of {going.steps} (epoch {len(going.history) + 1}); lower the learning rate "
+        f"of {going.schedule.learning_rate:g}, {kept}."
+    )

@@ -1,0 +1,64 @@
+"""Photos with any number of labels, from a table: a path in the first column, then 0 or 1 for each label."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veduta.errors import UsageError
+
+# Larger tables are no lists of photos.
+_MOST_BYTES = 512 * 2**20
+_MOST_LABELS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """``paths`` of n photos, the names of the c ``labels``, and ``present`` float32 ``[n, c]``, 1 or 0."""
+
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
+    present: NDArray[np.float32]
+
+
+def read_label_table(table: Path) -> LabelTable:
+    """Read a CSV table with a header; ``file,sea,trees`` and then ``a.jpg,0,1`` is a photo with trees.
+
+    Paths are relative to the table's folder, or to a folder ``images`` in it.
+    Raises UsageError, naming the line, where a row is not as the header says or a photo is not there.
+    """
+    try:
+        if table.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{table} is larger than {_MOST_BYTES >> 20} MB, too large for a table of photos.")
+        # utf-8-sig: spreadsheets put a mark at the beginning.
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{table} can't be read as a CSV table ({error}); give a UTF-8 file with a header.") from error
+    labels = tuple(name.strip() for name in rows[0][1:]) if rows else ()
+    if not labels or len(rows) < 2:
+        raise UsageError(f"{table} needs a header, file and then a name for each label, and a row for each photo.")
+    if "" in labels or len(set(labels)) < len(labels) or len(labels) > _MOST_LABELS:
+        raise UsageError(f"the header of {table} must name each of at most {_MOST_LABELS} labels once.")
+    paths, present = [], np.zeros((len(rows) - 1, len(labels)), np.float32)
+    for index, row in enumerate(rows[1:]):
+        values = [value.strip() for value in row[1:]]
+        if len(values) != len(labels) or not set(values) <= {"0", "1"}:
+            raise UsageError(
+                f"line {index + 2} of {table} must have a path and a 0 or 1 for each of {len(labels)} labels."
+            )
+        paths.append(str(_found(table, row[0], index + 2)))
+        present[index] = np.array(values, np.float32)
+    return LabelTable(tuple(paths), labels, present)
+
+
+def _found(table: Path, name: str, line: int) -> Path:
+    for folder in (table.parent, table.parent / "images"):
+        path = folder / name
+        if name and path.is_file():
+            return path
+    raise UsageError(f"line {line} of {table} names {name!r}, which is neither beside the table nor in images/ there.")

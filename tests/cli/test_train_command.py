@@ -1,0 +1,72 @@
+"""``veduta train`` as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch", reason="the extra train is not installed")
+
+
+def veduta(*arguments: object, at: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"VEDUTA_HOME": str(at / "home"), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", "from veduta.cli.main import run; run()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for place, level in (("day", 190), ("night", 0)):
+        (tmp_path / "data" / place).mkdir(parents=True)
+        for index in range(8):
+            pixels = (random.integers(0, 60, (40, 48, 3)) + level).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / place / f"{index}.jpg")
+    return tmp_path / "data"
+
+
+def test_photos_become_a_model_and_the_same_command_again_trains_no_more(photos: Path, tmp_path: Path) -> None:
+    command = ("train", photos, "--out", tmp_path / "run", "--weights", "none", "--architecture", "squeezenet1_1")
+    options = ("--size", 32, "--epochs", 1, "--batch-size", 4, "--precision", "float32", "--threads", 1)
+    done = veduta(*command, *options, at=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1: training loss" in done.stderr
+    assert "best so far" in done.stderr
+    assert f"--model {tmp_path / 'run' / 'bundle'}" in done.stderr
+    assert (tmp_path / "run" / "bundle" / "model.onnx").is_file()
+    again = veduta(*command, *options, at=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "epoch 1" not in again.stderr
+    refused = veduta(*command, *options, "--no-resume", at=tmp_path)
+    assert refused.returncode == 2
+    assert "has a run already" in refused.stderr
+    other = veduta(*command, *options, "--seed", 3, at=tmp_path)
+    assert other.returncode == 8
+    assert len(other.stderr.strip().splitlines()[-1]) < 400
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        (("--optimizer", "adam"), 2, "adamw or sgd"),
+        (("--class-weights", "some"), 8, "class_weights"),
+        (("--precision", "half"), 8, "auto, float32 or bfloat16"),
+        (("--architecture", "lenet"), 8, "there is no architecture 'lenet'"),
+        (("--weights", "gone.safetensors"), None, "gone.safetensors"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else None,
+)
+def test_what_can_not_be_meant_is_one_sentence(
+    photos: Path, tmp_path: Path, option: tuple[str, str], code: int | None, said: str
+) -> None:
+    done = veduta("train", photos, "--out", tmp_path / "run", "--size", 32, *option, at=tmp_path)
+    assert done.returncode == code if code is not None else done.returncode not in (0, 70)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
