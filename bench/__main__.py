@@ -18,6 +18,7 @@ BENCHMARKS = {
     "throughput": "bench.throughput",
     "agreement": "bench.agreement",
     "heat-maps": "bench.heat_maps",
+    "evidence": "bench.evidence",
     "start": "bench.start",
     "memory": "bench.memory",
 }

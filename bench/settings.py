@@ -25,8 +25,8 @@ _VERSIONS = ("veduta", "openvino", "pillow", "simplejpeg", "numpy", "torch", "to
 class Scale:
     """How much is done.
 
-    The first ``networks`` of the comparisons are measured, in ``rounds`` that each take every side once; the rest are
-    numbers of photos and of runs.
+    The first ``networks`` of the comparisons are measured, in ``rounds`` that each take every side once; ``evidence``
+    is the number of training photos of each class, the rest are numbers of photos and of runs.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Scale:
     deletion: int
     starts: int
     load: int
+    evidence: int
 
 
 SCALES = {
@@ -55,11 +56,34 @@ SCALES = {
             deletion=300,
             starts=10,
             load=20_000,
+            evidence=285,
         ),
         Scale(
-            "quick", networks=2, rounds=2, large=64, small=256, scenes=60, parity=120, deletion=60, starts=4, load=3_000
+            "quick",
+            networks=2,
+            rounds=2,
+            large=64,
+            small=256,
+            scenes=60,
+            parity=120,
+            deletion=60,
+            starts=4,
+            load=3_000,
+            evidence=60,
         ),
-        Scale("tiny", networks=1, rounds=1, large=2, small=4, scenes=3, parity=8, deletion=4, starts=1, load=60),
+        Scale(
+            "tiny",
+            networks=1,
+            rounds=1,
+            large=2,
+            small=4,
+            scenes=3,
+            parity=8,
+            deletion=4,
+            starts=1,
+            load=60,
+            evidence=3,
+        ),
     )
 }
 

@@ -33,7 +33,7 @@ def run_bench(name: str, cache: Path, out: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench", name, "--tiny", "--photos", str(cache), "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "Must reach" in done.stdout
+    assert "Must reach" in done.stdout or name == "evidence"
     print(done.stdout)
     return json.loads((out / f"{name}.json").read_text())
 
@@ -57,6 +57,14 @@ def test_the_memory_of_a_run_is_sampled_while_it_goes_on(cache: Path, tmp_path: 
 def test_heat_maps_are_judged_and_timed(cache: Path, tmp_path: Path) -> None:
     found = run_bench("heat-maps", cache, tmp_path)
     assert 0 <= found["figures"]["deletion"]["lowers_more_than_block"] <= 1
+
+
+@pytest.mark.slow
+def test_each_evidence_meets_each_family(cache: Path, tmp_path: Path) -> None:
+    for methods in run_bench("evidence", cache, tmp_path)["figures"].values():
+        for figures in methods.values():
+            assert {"all", "SUN kept", "noise", "portraits", "pictures"} <= figures.keys()
+            assert all(0 <= share <= 1 for share in figures.values())
 
 
 @pytest.mark.slow

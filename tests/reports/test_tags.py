@@ -205,6 +205,18 @@ def test_what_fits_nothing_is_marked_with_its_reason(tmp_path: Path) -> None:
     assert data_of(tmp_path, "rows")[0]["evidence"]["reason"] == "it is a drawing"
 
 
+def test_what_fits_nothing_counts_under_no_kind_of_place_and_no_environment(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    for fits in (True, False):
+        made.add(row(1, evidence={"value": 0.1, "threshold": 1.0, "fits": fits}))
+    made.close()
+    _, records = index_of(tmp_path)
+    assert records[14] & 3
+    assert records[10:12] != b"\xff\xff"
+    assert not records[16 + 14] & 3
+    assert records[16 + 10 : 16 + 12] == b"\xff\xff"
+
+
 def test_of_several_models_the_card_shows_what_they_say_together(tmp_path: Path) -> None:
     answers = {"a": row(0), "b": row(1)}
     made = report(tmp_path)

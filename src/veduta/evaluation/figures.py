@@ -30,6 +30,8 @@ WORDS = {
     "top1": "top-1 accuracy",
     "top5": "top-5 accuracy",
     "mean_recall": "mean recall of the classes",
+    "mean_average_precision": "mean average precision of the labels",
+    "f1": "F1 at probability 1/2, mean of the labels",
     "environment_by_probability": "indoor/outdoor right, by probability",
     "environment_by_vote": "indoor/outdoor right, by the vote of ten",
     "expected_calibration_error": "expected calibration error",

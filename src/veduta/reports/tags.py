@@ -210,13 +210,17 @@ def _scores(scores: Sequence[Mapping[str, Any]] | None, table: _Table) -> list[t
 
 
 def _record(compact: Mapping[str, Any]) -> bytes:
-    """What the page knows of every photo without loading its row."""
+    """What the page knows of every photo without loading its row.
+
+    Where nothing fits there is no kind of place and no environment to count the photo under.
+    """
     numbers = [number for number, _ in compact["scores"][:SHOWN]]
     numbers += [_NONE] * (SHOWN - len(numbers))
-    coarse = compact["coarse"][0][0] if compact["coarse"] else _NONE
+    fits = _fits(compact)
+    coarse = compact["coarse"][0][0] if compact["coarse"] and fits else _NONE
     probability = compact["scores"][0][1] if compact["scores"] else 0.0
-    flags = {"indoor": _INDOOR, "outdoor": _OUTDOOR}.get(compact.get("environment", {}).get("kind"), 0)
-    if not _fits(compact):
+    flags = {"indoor": _INDOOR, "outdoor": _OUTDOOR}.get(compact.get("environment", {}).get("kind"), 0) if fits else 0
+    if not fits:
         flags |= _NOTHING_FITS
     if "heat" in compact:
         flags |= _HAS_HEAT

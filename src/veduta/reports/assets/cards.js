@@ -67,8 +67,9 @@ veduta.cards = (() => {
 
   function tags(row) {
     const list = element("p", { class: "tags" });
-    if (row.coarse.length) list.append(element("span", { class: "tag kind", text: name("coarse", row.coarse[0][0]) }));
-    const surroundings = row.environment;
+    // Kind of place and environment follow from labels, so where none fits they would be guesses.
+    if (row.coarse.length && fits(row)) list.append(element("span", { class: "tag kind", text: name("coarse", row.coarse[0][0]) }));
+    const surroundings = fits(row) && row.environment;
     if (surroundings) {
       const kind = surroundings.kind === "outdoor" ? "outdoor" : "indoor";
       list.append(element("span", { class: `tag ${kind}` }, element("span", { text: word(kind) }), element("small", { text: word("margin", { n: decimal.format(surroundings.margin) }) })));

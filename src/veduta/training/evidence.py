@@ -1,0 +1,201 @@
+"""Evidence: how much a photo looks like those that a model learnt from, so that it can say "nothing fits".
+
+Some layers of the network are averaged over positions, each is scaled to length one, and all are joined. Photos of one
+class are then taken for a normal distribution around their mean, with one covariance for all classes; evidence falls
+with the Mahalanobis distance to the nearest mean (Lee et al. 2018, "A Simple Unified Framework for Detecting
+Out-of-Distribution Samples and Adversarial Attacks") and rises with the energy of the logits (Liu et al. 2020,
+"Energy-based Out-of-distribution Detection").
+
+What was tried beside it, and the figures, are in ``docs/evidence.md``; ``python -m bench evidence`` measures again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from veduta.errors import TrainingError
+from veduta.evaluation.evidence import KEPT, threshold_for
+from veduta.training.networks import Normalise, SceneNetwork
+from veduta.training.photo_sets import PhotoSet
+from veduta.training.taps import EvidenceModule, run_with_taps
+
+#: The layers that evidence reads, by architecture: for MobileNetV2 the ends of three blocks, before their next
+#: rectifier. Others read the embedding.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "mobilenet_v2": ("13", "16", "17"),
+    "two_towers": ("mobilenet.13", "mobilenet.16", "mobilenet.17"),
+}
+
+# Evidence of held-out photos has this mean and this standard deviation, as test scores in psychology do.
+_MEAN, _DEVIATION = 50.0, 10.0
+
+
+class Evidence(EvidenceModule):
+    """Evidence ``[n]`` of pooled layers, a list of ``[n, d]``, and logits ``[n, classes]``.
+
+    Made by ``fit_evidence``. Its tensors hold what float16 can hold, so that a graph which stores them so computes
+    the same.
+
+    Attributes:
+        layers: the layers that it reads.
+        centre: mean of the joined layers, ``[d]``, d the sum of their sizes.
+        whiten: ``[d, d]``, makes the covariance within a class the identity.
+        means: the whitened class means ``[classes, d]``.
+        scales: mean and deviation of the distance, then of the energy, then of their sum ``[6]``.
+    """
+
+    centre: Tensor
+    whiten: Tensor
+    means: Tensor
+    scales: Tensor
+
+    def __init__(self, layers: Sequence[str], sizes: Sequence[int], classes: int, energy: float) -> None:
+        super().__init__()
+        total = sum(sizes)
+        self.layers = tuple(layers)
+        self.energy = energy
+        self.register_buffer("centre", torch.zeros(total))
+        self.register_buffer("whiten", torch.zeros(total, total))
+        self.register_buffer("means", torch.zeros(classes, total))
+        self.register_buffer("scales", torch.tensor([0.0, 1.0] * 3))
+
+    def forward(self, pooled: Sequence[Tensor], logits: Tensor) -> Tensor:
+        distance_mean, distance_spread, energy_mean, energy_spread, mean, spread = self.scales.unbind()
+        nearness = (distance_mean - self.distance(pooled)) / distance_spread
+        lift = (energy_of(logits) - energy_mean) / energy_spread
+        return _MEAN + _DEVIATION * (nearness + self.energy * lift - mean) / spread
+
+    def distance(self, pooled: Sequence[Tensor]) -> Tensor:
+        """The Mahalanobis distance ``[n]`` to the nearest class mean."""
+        whitened = (join(pooled) - self.centre) @ self.whiten
+        squares = (
+            whitened.square().sum(1, keepdim=True) - 2 * whitened @ self.means.T + self.means.square().sum(1)[None]
+        )
+        return squares.amin(1).clamp(min=0).sqrt()
+
+
+def join(pooled: Sequence[Tensor]) -> Tensor:
+    """Layers ``[n, d_i]``, each scaled to a mean square of one, side by side ``[n, d]``.
+
+    A photo of little contrast moves all numbers of a layer together. Unscaled, noise and plain surfaces lie nearer to
+    the mean than any photo.
+    """
+    return torch.cat([each / each.square().mean(1, keepdim=True).clamp(min=1e-12).sqrt() for each in pooled], 1)
+
+
+def energy_of(logits: Tensor) -> Tensor:
+    """The energy ``[n]`` of logits ``[n, classes]``, log Σ exp: high where a class stands out."""
+    return logits.logsumexp(1)
+
+
+def fit_evidence(
+    network: SceneNetwork,
+    training: PhotoSet,
+    held_out: PhotoSet,
+    *,
+    layers: Sequence[str] | None = None,
+    shrinkage: float = 0.1,
+    energy: float = 1.0,
+) -> Evidence:
+    """Evidence for ``network``, which must be in its final state, fitted to the photos that it was trained on.
+
+    ``shrinkage`` is the part of the covariance that is the same in all directions; ``energy`` is what the energy weighs
+    against the distance, both in units of their deviation over ``held_out``. Photos of many labels have one mean.
+    Raises TrainingError for a layer that the network lacks.
+    """
+    if layers is None:
+        layers = LAYERS.get(network.architecture or "", ("",))
+    pooled, _ = read_layers(network, training, layers)
+    targets = training.labels if training.task == "single_label" else np.zeros(len(training), np.int64)
+    evidence = fit_distance(pooled, targets.astype(np.int64), layers=layers, shrinkage=shrinkage, energy=energy)
+    del pooled
+    return fit_scales(evidence, *read_layers(network, held_out, layers))
+
+
+def fit_distance(
+    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, layers: Sequence[str], shrinkage: float, energy: float
+) -> Evidence:
+    """Centre, covariance and class means, from pooled layers ``[n, d_i]`` and targets ``[n]`` of training photos."""
+    centre, whiten, means = fit_normal(join(pooled), targets, shrinkage)
+    evidence = Evidence(layers, [each.shape[1] for each in pooled], len(means), energy)
+    with torch.no_grad():
+        evidence.centre.copy_(_half(centre))
+        evidence.whiten.copy_(_half(whiten))
+        evidence.means.copy_(_half(means @ evidence.whiten.double()))
+    return evidence.eval()
+
+
+def fit_normal(values: Tensor, targets: NDArray[np.int64], shrinkage: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Normal distributions of one covariance around the mean of each class: ``values`` ``[n, d]``, targets ``[n]``.
+
+    Returns the centre ``[d]``, the whitening ``[d, d]`` of the covariance, shrunk towards the same in all directions,
+    and the class means about the centre ``[classes, d]``, in float64.
+    """
+    values = values.double()
+    classes = torch.from_numpy(np.unique(targets, return_inverse=True)[1])
+    centre = values.mean(0)
+    values = values - centre
+    means = torch.zeros(int(classes.max()) + 1, values.shape[1], dtype=torch.float64).index_add_(0, classes, values)
+    means /= torch.bincount(classes)[:, None]
+    within = values - means[classes]
+    covariance = within.T @ within / len(within)
+    even = covariance.diagonal().mean().clamp(min=1e-12) * torch.eye(len(covariance), dtype=torch.float64)
+    variances, directions = torch.linalg.eigh((1 - shrinkage) * covariance + shrinkage * even)
+    return centre, directions / variances.sqrt(), means
+
+
+def fit_scales(evidence: Evidence, pooled: Sequence[Tensor], logits: Tensor) -> Evidence:
+    """Give evidence the mean 50 and the deviation 10 over photos that served no fit; returns it."""
+    with torch.no_grad():
+        evidence.scales.copy_(torch.tensor([0.0, 1.0] * 3))
+        distance, energy = evidence.distance(pooled), energy_of(logits)
+        parts = [distance.mean(), _spread(distance), energy.mean(), _spread(energy)]
+        total = (parts[0] - distance) / parts[1] + evidence.energy * (energy - parts[2]) / parts[3]
+        evidence.scales.copy_(torch.stack([*parts, total.mean(), _spread(total)]))
+    return evidence
+
+
+def choose_threshold(evidence: NDArray[np.floating], keep: float = KEPT) -> float:
+    """The threshold that keeps the share ``keep`` of held-out photos, given their evidence ``[n]`` from the graph.
+
+    It is rounded down to a hundredth, a thousandth of the deviation, so that people can read it.
+    """
+    return float(np.floor(100 * threshold_for(evidence, keep)) / 100)
+
+
+def read_layers(
+    network: SceneNetwork, photos: PhotoSet, layers: Sequence[str], batch_size: int = 100
+) -> tuple[list[Tensor], Tensor]:
+    """The pooled layers ``[n, d_i]`` of unchanged photos and their logits ``[n, classes]``.
+
+    Raises TrainingError for a layer that the network lacks.
+    """
+    network.eval()
+    normalise = Normalise(network.enlarge)
+    found: list[list[Tensor]] = [[] for _ in (*layers, "logits")]
+    with torch.inference_mode():
+        for batch in photos.batches(batch_size):
+            planes = normalise(batch).contiguous(memory_format=torch.channels_last)
+            try:
+                features, pooled = run_with_taps(network.features, planes, layers)
+            except AttributeError as error:
+                raise TrainingError(
+                    f"evidence can't be read from the network: {error}; name layers that it has."
+                ) from error
+            for kept, values in zip(found, (*pooled, network.logits(features)), strict=True):
+                kept.append(values)
+    *pooled, logits = [torch.cat(values).clone() for values in found]
+    return pooled, logits
+
+
+def _half(values: Tensor) -> Tensor:
+    return values.half().float()
+
+
+def _spread(values: Tensor) -> Tensor:
+    return values.std().clamp(min=1e-6)
