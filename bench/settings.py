@@ -26,7 +26,8 @@ class Scale:
     """How much is done.
 
     The first ``networks`` of the comparisons are measured, in ``rounds`` that each take every side once; ``evidence``
-    is the number of training photos of each class, the rest are numbers of photos and of runs.
+    is the number of training photos of each class, ``steps`` those of a training, the rest
+    are numbers of photos and of runs.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scale:
     starts: int
     load: int
     evidence: int
+    steps: int
 
 
 SCALES = {
@@ -57,6 +59,7 @@ SCALES = {
             starts=10,
             load=20_000,
             evidence=285,
+            steps=40,
         ),
         Scale(
             "quick",
@@ -70,6 +73,7 @@ SCALES = {
             starts=4,
             load=3_000,
             evidence=60,
+            steps=12,
         ),
         Scale(
             "tiny",
@@ -83,6 +87,7 @@ SCALES = {
             starts=1,
             load=60,
             evidence=3,
+            steps=2,
         ),
     )
 }

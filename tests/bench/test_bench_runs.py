@@ -84,3 +84,9 @@ def test_every_side_answers_every_photo(cache: Path, tmp_path: Path) -> None:
     made = next(iter(figures.values()))
     assert made[0]["decoded_to"] == [1000, 750]
     assert made[-1]["decoded_to"] == [4000, 3000]
+
+
+@pytest.mark.slow
+def test_a_training_is_timed_beside_a_plain_loop(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("training", cache, tmp_path)
+    assert set(found["figures"]["photos a second"]) == {"ours", "ours, batch-norm statistics learnt", "plain torch"}

@@ -45,10 +45,13 @@ def rebase_statistics(network: SceneNetwork, photos: PhotoSet) -> None:
 
 def _adding(sums: Tensor) -> Callable[[nn.Module, tuple[Any, ...]], None]:
     def add(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        values = inputs[0]
-        sums[0] += values.numel() / values.shape[1]
-        sums[1] += values.sum((0, 2, 3), dtype=torch.float64)
-        sums[2] += values.double().square().sum((0, 2, 3))
+        values = inputs[0].permute(0, 2, 3, 1).flatten(0, 2)
+        # A batch in float32 around its own mean is exact enough, and takes a third of the time of float64.
+        mean = values.mean(0)
+        variance = (values - mean).square().mean(0).double()
+        sums[0] += len(values)
+        sums[1] += len(values) * mean.double()
+        sums[2] += len(values) * (variance + mean.double().square())
 
     return add
 
