@@ -84,12 +84,11 @@ def describe(candidate: Candidate, measured: Measured, schedule: Schedule, bundl
 def _making(candidate: Candidate, schedule: Schedule) -> tuple[str, ...]:
     changes = schedule.augmentation
     return (
-        "Each tower's batch norms are given the statistics of the training photos, both towers are made to vary alike, "
-        "and a linear layer is fitted to their embeddings of the unchanged photos.",
+        "Both towers are made to vary alike, and a linear layer is fitted to their embeddings of the unchanged photos.",
         f"Then all layers are trained: {schedule.epochs} epochs of crops of {schedule.side} pixels that keep at least "
-        f"{changes.min_area:.0%} of a photo, flipped, with colours varied by {changes.jitter:.0%} and mixed in pairs "
-        f"(mixup {changes.mixup:g}); batches of {schedule.batch_size}, AdamW, learning rate {schedule.learning_rate:g} "
-        f"({schedule.classifier_rate:g} times that for the classifier) with warm-up and cosine decay, label smoothing "
+        f"{changes.min_area:.0%} of a photo, flipped, with colours varied by {changes.jitter:.0%}; "
+        f"batch norms with their statistics kept; batches of {schedule.batch_size}, AdamW, learning rate "
+        f"{schedule.learning_rate:g} ({schedule.classifier_rate:g} times that for the classifier) with warm-up and cosine decay, label smoothing "
         f"{schedule.label_smoothing:g}, weights averaged with decay {schedule.average_decay:g}.",
         f"The graph enlarges its input of {SIDE} pixels by a quarter: the photos that it learnt from have no more "
         "pixels, and a sharp photo is first made as soft as they are.",

@@ -41,12 +41,10 @@ PICTURE = "../../../../docs/pictures/places100-calibration.png"
 #: whole, so training costs less than at the graph's own size.
 SCHEDULE = Schedule(
     side=SIDE,
-    epochs=6,
-    learning_rate=3e-4,
-    warm_up_steps=200,
+    epochs=8,
+    learning_rate=1e-4,
     average_decay=0.998,
-    frozen_statistics=False,
-    augmentation=Augmentation(min_area=0.35, filter="bilinear", mixup=0.2),
+    augmentation=Augmentation(min_area=0.5, filter="bilinear"),
 )
 
 # Of the classifier's weights on embeddings that vary by one half.
@@ -113,8 +111,6 @@ def train_network(
     network = start(int(training.labels.max()) + 1, weights)
     if not has_checkpoint(run):
         progress.stage("fitting the classifier to the pretrained features")
-        # The statistics in the file are not those of photos; training mode would put a batch's in their place.
-        rebase_statistics(network, _every(training, _REBASE_EVERY))
         balance(network, training)
         fit_classifier(network, training, decay=_DECAY, iterations=_FIT_ITERATIONS)
     progress.stage("training all layers")
