@@ -88,8 +88,8 @@ def _making(candidate: Candidate, schedule: Schedule) -> tuple[str, ...]:
         f"Then all layers are trained: {schedule.epochs} epochs of crops of {schedule.side} pixels that keep at least "
         f"{changes.min_area:.0%} of a photo, flipped, with colours varied by {changes.jitter:.0%}; "
         f"batch norms with their statistics kept; batches of {schedule.batch_size}, AdamW, learning rate "
-        f"{schedule.learning_rate:g} ({schedule.classifier_rate:g} times that for the classifier) with warm-up and cosine decay, label smoothing "
-        f"{schedule.label_smoothing:g}, weights averaged with decay {schedule.average_decay:g}.",
+        f"{schedule.learning_rate:g} ({schedule.classifier_rate:g} times that for the "
+        f"classifier) with warm-up and cosine decay, label smoothing {schedule.label_smoothing:g}, weights averaged with decay {schedule.average_decay:g}.",
         f"The graph enlarges its input of {SIDE} pixels by a quarter: the photos that it learnt from have no more "
         "pixels, and a sharp photo is first made as soft as they are.",
         f"The temperature of {candidate.head.temperature:.3f} and the evidence's threshold of "
