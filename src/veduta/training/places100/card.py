@@ -89,7 +89,8 @@ def _making(candidate: Candidate, schedule: Schedule) -> tuple[str, ...]:
         f"{changes.min_area:.0%} of a photo, flipped, with colours varied by {changes.jitter:.0%}; "
         f"batch norms with their statistics kept; batches of {schedule.batch_size}, AdamW, learning rate "
         f"{schedule.learning_rate:g} ({schedule.classifier_rate:g} times that for the "
-        f"classifier) with warm-up and cosine decay, label smoothing {schedule.label_smoothing:g}, weights averaged with decay {schedule.average_decay:g}.",
+        f"classifier) with warm-up and cosine decay, label smoothing {schedule.label_smoothing:g}, "
+        f"weights averaged with decay {schedule.average_decay:g}.",
         f"The graph enlarges its input of {SIDE} pixels by a quarter: the photos that it learnt from have no more "
         "pixels, and a sharp photo is first made as soft as they are.",
         f"The temperature of {candidate.head.temperature:.3f} and the evidence's threshold of "
