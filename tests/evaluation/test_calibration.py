@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from veduta.errors import UsageError
 from veduta.evaluation.calibration import (
     Binning,
+    calibrate,
     calibration_error,
     classwise_calibration_error,
     expected_calibration_error,
@@ -132,6 +133,33 @@ def test_targets_that_do_not_belong_to_the_task_are_refused() -> None:
         fit_temperature(logits, np.zeros((4, 3), bool))
     with pytest.raises(UsageError, match="at least one photo"):
         fit_temperature(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
+
+
+def test_photos_that_are_too_few_or_all_right_give_no_temperature() -> None:
+    random = np.random.default_rng(5)
+    targets = random.integers(0, 3, 60)
+    separated = np.float32(8.0) * np.eye(3, dtype=np.float32)[targets] + random.normal(0, 1, (60, 3)).astype(np.float32)
+    temperature, why = calibrate(separated, targets)
+    assert temperature is None
+    assert why == "All answers to the 60 held-out photos are right, so there is nothing to calibrate with."
+    temperature, why = calibrate(separated, (targets + 1) % 3)
+    assert temperature is None
+    assert "no better than chance" in why
+    temperature, why = calibrate(np.float32([[1.0, -2.0]] * 60), np.tile([True, False], (60, 1)), "multi_label")
+    assert temperature is None
+    assert "are right" in why
+    temperature, why = calibrate(separated[:49], targets[:49])
+    assert temperature is None
+    assert why == "49 held-out photos are too few to calibrate with (50 are needed)."
+
+
+def test_enough_photos_with_some_mistakes_give_the_temperature_and_say_so() -> None:
+    logits, targets = np.tile(np.eye(2, dtype=np.float32), (40, 1)), np.tile([0, 1], 40)
+    targets[:8] = 1 - targets[:8]
+    temperature, why = calibrate(logits, targets)
+    # Nine of ten are right where the logits differ by one: log 9 = 1 / T.
+    assert temperature == pytest.approx(1 / np.log(9), rel=1e-3)
+    assert why == "The temperature of 0.455 was fitted on the 80 held-out photos."
 
 
 @pytest.mark.parametrize("task", ["single_label", "multi_label"])

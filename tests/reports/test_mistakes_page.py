@@ -81,7 +81,7 @@ def test_a_later_page_replaces_the_earlier_and_its_pictures(paths: list[str], tm
 
 def test_another_page_or_a_file_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text('<meta name="generator" content="Veduta">')
-    with pytest.raises(UsageError, match="another page"):
+    with pytest.raises(UsageError, match="did not write"):
         check_folder(tmp_path)
     with pytest.raises(UsageError, match="is a file"):
         check_folder(tmp_path / "index.html")

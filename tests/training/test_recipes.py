@@ -61,7 +61,9 @@ def test_class_folders_become_a_bundle_that_tags(folders: Path, tmp_path: Path) 
     (head,) = bundle.heads
     assert [(label.id, label.name) for label in head.labels] == [("bright_day", "bright day"), ("night", "night")]
     assert head.task == "single_label"
-    assert head.temperature is not None
+    assert head.temperature is None, "six held-out photos say nothing of how far a score can be believed"
+    assert any(note.startswith("6 held-out photos are too few to calibrate with") for note in notes)
+    assert "6 held-out photos are too few" in (bundle.path / "README.md").read_text()
     assert bundle.metrics[0].name == "top1"
     assert bundle.metrics[0].count == 6
     assert schedules[0].batch_size == 4, "eighteen photos are a few batches, not one"
@@ -80,7 +82,6 @@ def test_a_table_of_many_labels_becomes_a_head_of_sigmoids(table: Path, tmp_path
     (head,) = bundle.heads
     assert head.task == "multi_label"
     assert [label.id for label in head.labels] == ["light", "dark", "photo"]
-    assert head.temperature is not None
     assert {metric.name for metric in bundle.metrics} == {"mean_average_precision", "f1"}
     assert "which of 3 labels a photo has" in (bundle.path / "README.md").read_text()
     loaded = Bundle.load(bundle.path)

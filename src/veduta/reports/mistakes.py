@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import veduta
-from veduta.errors import MissingExtra, PhotoError, UsageError
+from veduta.errors import MissingExtra, PhotoError
 from veduta.evaluation.figures import WORDS, Judgement, shown
 from veduta.evaluation.metrics import Confusion
 from veduta.evaluation.mistakes import Mistake
@@ -26,7 +26,7 @@ from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
 from veduta.models.bundle import Metric
 from veduta.reports.calibration import calibration_picture
-from veduta.reports.script_files import not_written, put, put_by_rename
+from veduta.reports.script_files import check_free, put, put_by_rename
 from veduta.reports.words import asset
 
 THUMBNAIL_SIDE = 320
@@ -38,15 +38,7 @@ _STYLES = ("report.css", "mistakes.css")
 
 def check_folder(folder: Path) -> None:
     """Raise UsageError where a page of mistakes can't go, before the work for it: a file, or somebody's other page."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, and a report is a folder; name another.")
-    page = folder / "index.html"
-    try:
-        foreign = page.exists() and _MARKER.encode() not in page.read_bytes()[:4096]
-    except OSError as error:
-        raise not_written(page, error) from error
-    if foreign:
-        raise UsageError(f"{page} is another page than one of mistakes; name another folder for the report.")
+    check_free(folder, _MARKER)
 
 
 def write_mistakes(

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from veduta.errors import OutputError
+from veduta.errors import OutputError, UsageError
 
 # A multiple of 3, so that the pieces of base64 join without padding between them.
 _PIECE = 3 * 2**14
@@ -64,6 +64,22 @@ def not_written(path: Path, error: OSError) -> OutputError:
     """The error for a report that can't be written."""
     why = error.strerror or str(error)
     return OutputError(f"{path}: can't be written ({why}); check its space and permissions, or name another folder.")
+
+
+def check_free(folder: Path, marker: str) -> None:
+    """Raise UsageError where a report can't go: a file, or a folder whose page has not the ``marker`` of its own kind.
+
+    Raises OutputError where the page that is there can't be read.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, and a report is a folder; name another.")
+    page = folder / "index.html"
+    try:
+        foreign = page.exists() and marker.encode() not in page.read_bytes()[:4096]
+    except OSError as error:
+        raise not_written(page, error) from error
+    if foreign:
+        raise UsageError(f"{page}: is a page that this kind of report did not write; name another folder for it.")
 
 
 class Chunks:

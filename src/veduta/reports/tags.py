@@ -28,9 +28,9 @@ from typing import Any
 from blake3 import blake3
 
 import veduta
-from veduta.errors import OutputError, UsageError
+from veduta.errors import OutputError
 from veduta.records import Failure
-from veduta.reports.script_files import PART, Chunks, Spool, not_written, put_by_rename
+from veduta.reports.script_files import PART, Chunks, Spool, check_free, not_written, put_by_rename
 from veduta.reports.words import asset, page_words
 
 FORMAT_VERSION = 1
@@ -70,7 +70,7 @@ class TagReport:
         self.folder = folder
         self._head = {"title": title, "model": model, "language": language}
         self._words = page_words(language) | dict(words or {})
-        _check_free(folder)
+        check_free(folder, _MARKER)
         self._run = _new_run(folder)
         self._rows = Chunks(self._run, "rows", _ROWS_A_FILE)
         self._names = Chunks(self._run, "names", _NAMES_A_FILE)
@@ -254,18 +254,6 @@ def _page(head: Mapping[str, str]) -> str:
         title=html.escape(title),
         version=html.escape(veduta.__version__),
     )
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file, and a report is a folder; name another.")
-    page = folder / "index.html"
-    try:
-        foreign = page.exists() and _MARKER.encode() not in page.read_bytes()[:4096]
-    except OSError as error:
-        raise not_written(page, error) from error
-    if foreign:
-        raise UsageError(f"{page}: is a page that Veduta did not write; name another folder for the report.")
 
 
 def _new_run(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from veduta.datasets.folders import list_class_folders
 from veduta.datasets.split import hold_out_share
 from veduta.datasets.tables import read_label_table
 from veduta.errors import BundleNotFound, TrainingError, UsageError
-from veduta.evaluation.calibration import fit_temperature
+from veduta.evaluation.calibration import calibrate
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, Task, write_bundle
 from veduta.models.session import Session
@@ -167,10 +167,17 @@ def fit(
         spread = np.linspace(0, len(training) - 1, min(_REBASE_PHOTOS, len(training))).astype(np.int64)
         rebase_statistics(trained, training.subset(spread))
     progress.note("exporting, and checking the graph against torch")
-    return _export(trained, dataset, validation, replace(recipe, schedule=schedule), run / "bundle")
+    return _export(trained, dataset, validation, replace(recipe, schedule=schedule), run / "bundle", progress.note)
 
 
-def _export(network: SceneNetwork, dataset: Dataset, validation: PhotoSet, recipe: Recipe, out: Path) -> Bundle:
+def _export(
+    network: SceneNetwork,
+    dataset: Dataset,
+    validation: PhotoSet,
+    recipe: Recipe,
+    out: Path,
+    note: Callable[[str], None],
+) -> Bundle:
     round_to_half(network)
     graph = export_graph(network, recipe.size)
     with tempfile.TemporaryDirectory() as folder:
@@ -184,7 +191,9 @@ def _export(network: SceneNetwork, dataset: Dataset, validation: PhotoSet, recip
         )
     truth = validation.labels
     targets = truth.astype(np.int64) if dataset.task == "single_label" else truth > 0
-    temperature = fit_temperature(logits, targets, dataset.task)
+    temperature, calibration = calibrate(logits, targets, dataset.task)
+    if temperature is None:
+        note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
     maps = network.has_class_maps
     head = Head(
         name="classes" if dataset.task == "single_label" else "labels",
@@ -205,11 +214,8 @@ def _export(network: SceneNetwork, dataset: Dataset, validation: PhotoSet, recip
         summary=_summary(dataset, recipe),
         metrics=metrics,
         sources=_sources(dataset, recipe),
-        making=(_making(recipe), f"The temperature of {temperature:.3f} was fitted on the held-out photos."),
-        limits=(
-            "The held-out photos also chose the epoch and the temperature, so the figures are a little too good.",
-            "A photo of anything else gets these labels too.",
-        ),
+        making=(_making(recipe), calibration),
+        limits=_limits(temperature is not None),
         not_for=("Decisions about people.",),
         parity=difference,
         parity_photos=len(some),
@@ -265,7 +271,7 @@ def _summary(dataset: Dataset, recipe: Recipe) -> str:
 
 
 def _sources(dataset: Dataset, recipe: Recipe) -> tuple[Source, ...]:
-    share = f"training; {recipe.validation_share:.0%} held out by a seeded rule to choose the epoch and the temperature"
+    share = f"training; {recipe.validation_share:.0%} held out by a seeded rule to choose the epoch and to calibrate"
     photos = Source(f"{dataset.name}: {len(dataset.paths):,} photos", share, "not stated")
     if recipe.weights is None:
         return (photos,)
@@ -278,6 +284,16 @@ def _making(recipe: Recipe) -> str:
     return (
         f"{start} all layers were trained, up to {schedule.epochs} epochs at {schedule.side} pixels, batches of "
         f"{schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
+    )
+
+
+def _limits(calibrated: bool) -> tuple[str, ...]:
+    chosen = "the epoch and the temperature" if calibrated else "the epoch"
+    uncalibrated = ("The scores are not calibrated: they order the classes, and mean no more.",)
+    return (
+        f"The held-out photos also chose {chosen}, so the figures are a little too good.",
+        *(() if calibrated else uncalibrated),
+        "A photo of anything else gets these labels too.",
     )
 
 
