@@ -44,10 +44,9 @@ bench-quick: $(VENV)/.dev ## the same, rougher, in a few minutes
 load: $(VENV)/.dev ## memory over 20,000 photos
 	$(BIN)/python -m bench memory
 
-places100: $(VENV)/.dev ## train the bundled model again (about an hour on two cores)
+places100: $(VENV)/.dev ## train the bundled model again (some 80 minutes on two cores)
 	$(BIN)/veduta recipe places100 --data $(SHARED)/data \
-	    --mobilenet $(SHARED)/weights/mobilenet_v2_imagenet.safetensors \
-	    --squeezenet $(SHARED)/weights/places365_squeezenet.onnx --out src/veduta/models/places100
+	    --weights $(SHARED)/weights/mobilenet_v2_imagenet.safetensors --out src/veduta/models/places100
 
 clean: ## remove what the targets made, the environment included
 	rm -rf $(VENV) build

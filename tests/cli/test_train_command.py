@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,8 @@ def test_photos_become_a_model_and_the_same_command_again_trains_no_more(photos:
         (("--optimizer", "adam"), 2, "adamw or sgd"),
         (("--class-weights", "some"), 8, "class_weights"),
         (("--precision", "half"), 8, "auto, float32 or bfloat16"),
+        (("--rate", "0"), 8, "learning_rate is 0; it must be above 0"),
+        (("--weights", "hub:places365-resnet5"), 2, "did you mean"),
         (("--architecture", "lenet"), 8, "there is no architecture 'lenet'"),
         (("--weights", "gone.safetensors"), None, "gone.safetensors"),
     ],
@@ -70,3 +73,28 @@ def test_what_can_not_be_meant_is_one_sentence(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_by_torchrun_make_one_model_and_tell_of_it_once(photos: Path, tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    program = [sys.executable, "-c", "from veduta.cli.main import run; run()"]
+    options = ("--weights", "none", "--architecture", "squeezenet1_1", "--size", "32", "--epochs", "1")
+    command = [*torchrun, *program, "train", str(photos), "--out", str(tmp_path / "run"), *options]
+    command += ["--batch-size", "4", "--threads", "1"]
+    environment = os.environ | {"VEDUTA_HOME": str(tmp_path / "home"), "COLUMNS": "200", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("epoch 1: training loss") == 1
+    assert done.stderr.count("wrote ") == 1
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["run"]["processes"] == 2
+    assert config["run"]["precision"] == "float32"
+    assert (tmp_path / "run" / "bundle" / "model.onnx").is_file()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from veduta.cli.models import models
-from veduta.errors import MissingExtra, UsageError, WeightsError
+from veduta.errors import FetchTooLarge, MissingExtra, UsageError, WeightsError
 from veduta.models.bundle import Bundle
 
 
@@ -59,6 +62,65 @@ def test_an_unknown_name_is_told_before_anything_is_asked() -> None:
     result = run("pull", "places365-resnet51")
     assert isinstance(result.exception, UsageError)
     assert "did you mean places365-resnet50" in str(result.exception)
+
+
+class Proxy:
+    """Answers whatever it is asked for with the beginning of a web page, and keeps the first lines of requests."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(4_096).decode().partition("\r\n")[0])
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>")
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    made = Proxy()
+    yield made
+    made.close()
+
+
+# An address that needs no resolving; nothing but the proxy is ever connected to.
+PULL = ("pull", "places365-resnet18", "--from", "http://93.184.215.14/weights")
+
+
+def test_a_pull_goes_through_the_proxy_that_is_named(proxy: Proxy) -> None:
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    result = run(*PULL, "--proxy", proxy.url)
+    assert isinstance(result.exception, WeightsError)
+    assert "is a web page" in str(result.exception)
+    assert proxy.asked == ["GET http://93.184.215.14:80/weights/resnet18_places365.pth.tar HTTP/1.1"]
+
+
+def test_a_file_over_the_limit_that_the_user_sets_is_not_brought(proxy: Proxy, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    result = run(*PULL, "--proxy", proxy.url, "--max-bytes", "5")
+    assert isinstance(result.exception, FetchTooLarge)
+    assert "has 6 bytes, at most 5 are allowed" in str(result.exception)
+    assert "--max-bytes" in str(result.exception)
+    assert not any(path.is_file() and path.stat().st_size for path in (tmp_path / "cache").rglob("*"))
+
+
+def test_a_proxy_that_can_not_be_meant_is_told_before_anything_is_asked() -> None:
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    result = run(*PULL, "--proxy", "proxy.example:3128")
+    assert isinstance(result.exception, UsageError)
+    assert "http://host:port" in str(result.exception)
 
 
 def test_a_file_of_weights_becomes_a_model_that_the_store_lists(tmp_path: Path, store: Path) -> None:

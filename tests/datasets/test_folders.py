@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veduta.datasets.folders import list_class_folders, read_class_folders
+from veduta.datasets.folders import class_folders, list_class_folders, read_class_folders
 from veduta.datasets.split import hold_out
 from veduta.errors import UsageError
+from veduta.evaluation.answers import list_labelled
 from veduta.images.preprocess import Preprocessing
 
 SMALL = Preprocessing(fit="crop", sizes=((8, 8),), short_side=8)
@@ -37,6 +38,23 @@ def test_a_missing_or_empty_class_folder_is_named(root: Path) -> None:
     for name in ("empty", "green"):
         with pytest.raises(UsageError, match=name):
             list_class_folders(root, ["red", name])
+
+
+def test_an_evaluation_and_a_training_see_the_same_photos(root: Path) -> None:
+    (root / "red" / "._0.png").write_bytes(b"what macOS leaves beside a photo")
+    (root / "red" / "deeper").mkdir()
+    Image.new("RGB", (16, 16)).save(root / "red" / "deeper" / "3.png")
+    (root / ".hidden").mkdir()
+    listed = list_class_folders(root, class_folders(root))
+    assert listed == list_labelled(root)
+    found = [Path(sample.path).relative_to(root).as_posix() for sample in listed if sample.label == "red"]
+    assert found == ["red/0.png", "red/1.png", "red/2.png", "red/deeper/3.png"]
+    assert class_folders(root) == ["blue", "red"]
+
+
+def test_a_folder_that_can_not_be_listed_is_told(root: Path) -> None:
+    with pytest.raises(UsageError, match=r"0\.png can't be listed"):
+        class_folders(root / "red" / "0.png")
 
 
 def test_a_subset_keeps_photos_targets_and_names_together(root: Path) -> None:

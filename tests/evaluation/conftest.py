@@ -33,19 +33,24 @@ def made_model(tmp_path: Path) -> Callable[..., Tagger]:
     A white photo, whose mean is above 254, has no numbers.
     """
 
-    def make(evidence: bool = True, task: Task = "single_label") -> Tagger:
+    def make(
+        evidence: bool = True,
+        task: Task = "single_label",
+        size: int | None = None,
+        temperature: float | None = 1.0,
+    ) -> Tagger:
         bundle = write_bundle(
-            tmp_path / f"made-{evidence}-{task}",
+            tmp_path / f"made-{evidence}-{task}-{temperature}",
             name="made",
             kind="classifier",
             graph=_graph(),
-            preprocessing=Preprocessing(fit="crop", sizes=((16, 16),), short_side=16),
-            heads=[Head("scene", task, Taxonomy.load(None).apply(SCENES), temperature=1.0)],
+            preprocessing=Preprocessing(fit="crop", sizes=((48, 48),), short_side=48),
+            heads=[Head("scene", task, Taxonomy.load(None).apply(SCENES), temperature=temperature)],
             card="# made",
             evidence=EvidenceSpec("evidence", 100.0) if evidence else None,
             replace=True,
         )
-        return Tagger(bundle, Session(bundle.graph, threads=1), taxonomy=Taxonomy.load(None))
+        return Tagger(bundle, Session(bundle.graph, threads=1), taxonomy=Taxonomy.load(None), size=size)
 
     return make
 

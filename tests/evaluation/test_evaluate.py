@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from veduta.errors import UsageError
+from veduta.errors import MissingExtra, UsageError
 from veduta.evaluation.answers import list_labelled
 from veduta.evaluation.evaluate import evaluate
 from veduta.evaluation.values import evaluation_values
@@ -44,6 +45,38 @@ def test_folders_become_figures_and_what_was_wrong_is_named(
     assert mistake.rank in (2, 3)
     assert told[-1] == (8, 0, 8)
     assert found.failures == found.left_out == ()
+
+
+def test_another_size_is_told_and_its_probabilities_do_not_count_as_calibrated(
+    made_model: Model, colour_folders: Folders, pool: DecodePool
+) -> None:
+    data = colour_folders("set", {"kitchen": ["red", "red"], "ocean": ["blue"]})
+    own = evaluate(made_model(), data, pool).conditions
+    found = evaluate(made_model(size=32), data, pool)
+    smaller = found.conditions
+    assert (own.size, own.own_size, own.calibrated, own.caveat) == (48, 48, True, "")
+    assert (smaller.size, smaller.own_size, smaller.calibrated) == (32, 48, False)
+    assert "32 pixels" in smaller.caveat
+    assert "48" in smaller.caveat
+    values = evaluation_values(found)
+    assert (values["size"], values["model_size"], values["calibrated"]) == (32, 48, False)
+    never = evaluate(made_model(temperature=None), data, pool).conditions
+    assert not never.calibrated
+    assert "not calibrated" in never.caveat
+    assert "pixels" not in never.caveat
+
+
+def test_without_the_extra_no_photo_is_decoded(
+    made_model: Model, colour_folders: Folders, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = colour_folders("set", {"kitchen": ["red", "red"]})
+    tagger, decoded = made_model(), []
+    monkeypatch.setattr(pool, "submit", lambda *photo: decoded.append(photo))
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    with pytest.raises(MissingExtra, match=r"veduta\[evaluate\]"):
+        evaluate(tagger, data, pool)
+    assert decoded == []
 
 
 def test_photos_without_an_answer_are_named_and_in_no_figure(

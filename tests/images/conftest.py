@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from .fetching import Waits
+
 Entries = dict[int, tuple[int, tuple[int, ...] | bytes]]
 Script = Callable[[str, socket.socket], object]
 
@@ -157,3 +159,9 @@ def serve() -> Iterator[Callable[..., LoopbackServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def waits() -> Waits:
+    """A clock for fetchers whose sleeping takes no time."""
+    return Waits()

@@ -301,6 +301,8 @@ def test_a_run_that_was_killed_leaves_the_earlier_report_and_no_trace_after_the_
 
 
 def test_files_of_others_in_the_folder_are_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    report(tmp_path).close()
     mine = [tmp_path / "notes.txt", tmp_path / "thumbs" / "ab" / "mine.jpg", tmp_path / "data" / "table.csv"]
     for file in mine:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -308,6 +310,28 @@ def test_files_of_others_in_the_folder_are_not_touched(tmp_path: Path) -> None:
     time.sleep(0.02)
     report(tmp_path).close()
     assert all(file.read_text() == "mine" for file in mine)
+
+
+@pytest.mark.parametrize(
+    "name", ["data/run-1/model.bin", f"thumbs/ab/{'ab' * 16}.jpg", "assets/report.css", f"heat/ab/{'ab' * 16}.png"]
+)
+def test_a_folder_where_somebody_else_has_files_of_these_names_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match="did not write"):
+        report(tmp_path)
+    assert everything(tmp_path) == {name: b"mine"}
+
+
+def test_a_first_report_that_was_killed_says_so_and_is_written_again(tmp_path: Path) -> None:
+    killed = report(tmp_path, language="pt")
+    killed.add(row(0), picture())
+    killed._index._file.close()  # as the system does with the files of a process that was killed
+    assert page_words("pt")["unfinished"] in (tmp_path / "index.html").read_text(encoding="utf-8")
+    again = report(tmp_path)
+    again.add(row(1))
+    again.close()
+    assert [each["path"] for each in data_of(tmp_path, "rows")] == ["album/IMG_000001.jpg"]
 
 
 def test_a_folder_that_holds_another_page_is_refused(tmp_path: Path) -> None:
@@ -321,9 +345,11 @@ def test_a_folder_that_holds_another_page_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file where a folder must be")
+    report(tmp_path / "report").close()
+    shutil.rmtree(tmp_path / "report" / "data")
+    (tmp_path / "report" / "data").write_text("a file where a folder must be")
     with pytest.raises(OutputError, match="data"):
-        report(tmp_path)
+        report(tmp_path / "report")
 
 
 def test_a_picture_that_can_not_be_written_is_named(tmp_path: Path) -> None:

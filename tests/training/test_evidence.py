@@ -76,7 +76,7 @@ def test_held_out_photos_have_the_mean_50_and_the_deviation_10() -> None:
 
 def test_what_lies_elsewhere_has_less() -> None:
     known, strangers = normal_layers(200), [-each for each in normal_layers(40, seed=1)]
-    evidence = fit_distance(known, np.arange(200) % 4, layers=("0", "1"), shrinkage=0.1, energy=0.5)
+    evidence = fit_distance(known, np.arange(200) % 4, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
     held_out = normal_layers(100, seed=2)
     fit_scales(evidence, held_out, torch.randn(100, 4))
     threshold = choose_threshold(evidence(held_out, torch.randn(100, 4)).numpy())
@@ -85,7 +85,7 @@ def test_what_lies_elsewhere_has_less() -> None:
 
 def test_the_distance_is_that_of_mahalanobis() -> None:
     pooled, targets = normal_layers(200), np.arange(200) % 4
-    evidence = fit_distance(pooled, targets, layers=("0", "1"), shrinkage=0.2, energy=0)
+    evidence = fit_distance(pooled, targets, layers=("0", "1"), shrinkage=0.2, certainty=0)
     joined = join(pooled).double().numpy()
     means = np.stack([joined[targets == each].mean(0) for each in range(4)])
     within = joined - means[targets]
@@ -105,18 +105,18 @@ def test_the_strength_of_a_layer_does_not_matter(first: float, second: float) ->
 
 def test_a_layer_of_zeros_is_no_division_by_zero() -> None:
     pooled = normal_layers(30)
-    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, energy=0.5)
+    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
     fit_scales(evidence, pooled, torch.randn(30, 2))
     assert torch.isfinite(evidence([torch.zeros(2, 4), torch.zeros(2, 3)], torch.zeros(2, 2))).all()
 
 
-def test_more_energy_is_more_evidence() -> None:
-    pooled, logits = normal_layers(30), torch.linspace(0, 3, 60).view(30, 2)
-    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, energy=0.5)
+def test_more_certainty_is_more_evidence() -> None:
+    pooled, logits = normal_layers(30), torch.linspace(0, 3, 60).view(30, 2) * torch.tensor([1.0, 2.0])
+    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
     fit_scales(evidence, pooled, logits)
-    assert (evidence(pooled, logits + 1) > evidence(pooled, logits)).all()
-    evidence.energy = 0.0
-    torch.testing.assert_close(evidence(pooled, logits + 1), evidence(pooled, logits))
+    assert (evidence(pooled, 3 * logits) > evidence(pooled, logits)).all()
+    evidence.certainty = 0.0
+    torch.testing.assert_close(evidence(pooled, 3 * logits), evidence(pooled, logits))
 
 
 def test_photos_of_many_labels_have_one_mean() -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from veduta.errors import OutputError, TrainingError
 from veduta.training.augment import Augmentation
+from veduta.training.batch_norms import rebase_statistics
 from veduta.training.loop import EpochResult, Execution, PhotoSet, Schedule, predict_logits, train
 from veduta.training.networks import SceneNetwork
 
@@ -49,12 +50,14 @@ class Stopped(Exception):
     pass
 
 
+@pytest.mark.parametrize("frozen", [True, False], ids=["statistics-frozen", "statistics-of-batches"])
 @pytest.mark.parametrize("save_steps", [0, 1, 2], ids=["after-epochs", "each-step", "every-second"])
 @pytest.mark.parametrize("stop_at", [2, 5])
 def test_a_stopped_run_goes_on_to_the_same_weights(
-    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path, save_steps: int, stop_at: int
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path, save_steps: int, stop_at: int, frozen: bool
 ) -> None:
-    schedule = replace(SCHEDULE, augmentation=Augmentation(mixup=0.2, cutmix=1.0), clip_norm=1.0)
+    mixed = Augmentation(mixup=0.2, cutmix=1.0)
+    schedule = replace(SCHEDULE, augmentation=mixed, clip_norm=1.0, frozen_statistics=frozen)
     whole = train(fresh(), photos, photos, schedule, tmp_path / "whole")
 
     def stop(step: int, _steps: int, _loss: float) -> None:
@@ -174,11 +177,47 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
-def test_a_rate_that_is_far_too_high_stops_and_leaves_the_last_good_state(
+@pytest.mark.parametrize("save_steps", [0, 1], ids=["seen-in-the-loss", "seen-in-the-weights"])
+def test_a_loss_that_is_no_number_later_names_what_to_start_from(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path, save_steps: int
+) -> None:
+    network = fresh()
+    execution = Execution(save_steps=save_steps)
+
+    def poison(step: int, _steps: int, _loss: float) -> None:
+        if step == 4:
+            with torch.no_grad():
+                network.classifier.bias[0] = float("nan")
+
+    where = "a weight is no longer a number" if save_steps else "loss is nan"
+    with pytest.raises(TrainingError, match=where + r" at step 5 of 6 \(epoch 2\)") as stopped:
+        train(network, photos, photos, SCHEDULE, tmp_path, execution=execution, on_step=poison)
+    assert f"--weights {tmp_path / 'best.pt'}" in str(stopped.value)
+    assert "another --out and a --rate below 0.001" in str(stopped.value)
+    for name in ("checkpoint.pt", "best.pt"):
+        state = torch.load(tmp_path / name, weights_only=True)["network"]
+        assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_within_the_first_epoch_the_checkpoint_is_what_to_start_from(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    network = fresh()
+
+    def poison(step: int, _steps: int, _loss: float) -> None:
+        if step == 2:
+            with torch.no_grad():
+                network.classifier.bias[0] = float("nan")
+
+    with pytest.raises(TrainingError, match=r"last good state is kept.*--weights .*checkpoint\.pt"):
+        train(network, photos, photos, SCHEDULE, tmp_path, execution=Execution(save_steps=1), on_step=poison)
+
+
+def test_a_rate_that_is_far_too_high_stops_and_leaves_the_best_epoch(
     fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
 ) -> None:
     good = replace(SCHEDULE, epochs=60, decay="exponential", epoch_factor=1000.0, optimizer="sgd", learning_rate=1e-4)
-    with pytest.raises(TrainingError, match=r"at step \d+ of 180 .*lower the learning rate.*last good state is kept"):
+    with pytest.raises(TrainingError, match=r"at step \d+ of 180 .*the best epoch is kept: start again from it with"):
         train(fresh(), photos, photos, good, tmp_path)
     for name in ("checkpoint.pt", "best.pt"):
         state = torch.load(tmp_path / name, weights_only=True)["network"]
@@ -211,15 +250,56 @@ def test_a_run_is_not_gone_on_with_under_other_settings(
         train(fresh(), photos, photos, replace(replace(SCHEDULE, epochs=1), **change), tmp_path)
 
 
-def test_a_run_is_not_gone_on_with_on_other_photos_or_anotherfresh(
+def test_a_run_is_not_gone_on_with_on_other_photos_or_another_network(
     fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
 ) -> None:
     once = replace(SCHEDULE, epochs=1)
     train(fresh(), photos, photos, once, tmp_path)
-    with pytest.raises(TrainingError, match="other photos"):
+    with pytest.raises(TrainingError, match="other labels"):
         train(fresh(), PhotoSet(photos.pixels, 1 - photos.targets), photos, once, tmp_path)
+    assert isinstance(photos.pixels, np.ndarray)
+    with pytest.raises(TrainingError, match="other photos"):
+        train(fresh(), PhotoSet(photos.pixels[::-1], photos.targets), photos, once, tmp_path)
     with pytest.raises(TrainingError, match="another network"):
         train(fresh(3), photos, photos, once, tmp_path)
+
+
+def test_a_checkpoint_that_tells_the_labels_alone_is_gone_on_from(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    first = train(fresh(), photos, photos, SCHEDULE, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save(state | {"photos": state.pop("begun_with")["labels"]}, tmp_path / "checkpoint.pt")
+    assert _same(first, train(fresh(), photos, photos, SCHEDULE, tmp_path))
+    with pytest.raises(TrainingError, match="other labels"):
+        train(fresh(), PhotoSet(photos.pixels, 1 - photos.targets), photos, SCHEDULE, tmp_path)
+
+
+def test_a_folder_that_another_training_is_at_work_in_is_refused(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    refused: list[str] = []
+
+    def again(_result: EpochResult) -> None:
+        with pytest.raises(TrainingError, match="another training is at work in") as other:
+            train(fresh(), photos, photos, SCHEDULE, tmp_path)
+        refused.append(str(other.value))
+
+    train(fresh(), photos, photos, SCHEDULE, tmp_path, on_epoch=again)
+    assert len(refused) == 2
+    train(fresh(), photos, photos, SCHEDULE, tmp_path)
+
+
+def test_crops_are_as_large_as_the_network_sees_whole_photos_unless_the_schedule_says_otherwise(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    enlarging = fresh()
+    enlarging.enlarge = 1.25
+    sides: dict[str, int] = {}
+    for name, network, side in (("plain", fresh(), 0), ("enlarging", enlarging, 0), ("told", fresh(), 24)):
+        train(network, photos, photos, replace(SCHEDULE, side=side, epochs=1), tmp_path / name)
+        sides[name] = json.loads((tmp_path / name / "config.json").read_text())["schedule"]["side"]
+    assert sides == {"plain": 32, "enlarging": 40, "told": 24}
 
 
 @pytest.mark.parametrize("harm", ["short", "pickle", "empty"])
@@ -272,6 +352,35 @@ def test_bfloat16_trains_and_leaves_float32_weights(
     trained = train(fresh(), photos, photos, SCHEDULE, tmp_path, execution=Execution(precision="bfloat16"))
     assert {tensor.dtype for tensor in trained.parameters()} == {torch.float32}
     assert json.loads((tmp_path / "config.json").read_text())["run"]["precision"] == "bfloat16"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_network_trained_on_a_gpu_comes_back_to_the_cpu(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    execution = Execution(accelerator="cuda", precision="auto")
+    trained = train(fresh(), photos, photos, SCHEDULE, tmp_path, execution=execution)
+    assert {tensor.device.type for tensor in trained.state_dict().values()} == {"cpu"}
+    rebase_statistics(trained, photos)
+    again = train(fresh(), photos, photos, SCHEDULE, tmp_path, execution=execution)
+    assert {tensor.device.type for tensor in again.state_dict().values()} == {"cpu"}
+
+
+def test_a_trained_network_is_handed_back_on_the_cpu_last_of_all(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves: list[str] = []
+    network = fresh()
+    load = network.load_state_dict
+
+    def loads(*given: object) -> object:
+        moves.append("best weights")
+        return load(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(network, "load_state_dict", loads)
+    monkeypatch.setattr(network, "cpu", lambda: moves.append("cpu") or network)
+    assert train(network, photos, photos, SCHEDULE, tmp_path) is network
+    assert moves == ["best weights", "cpu"]
 
 
 def test_the_machine_chooses_its_arithmetic_and_says_why(

@@ -19,8 +19,11 @@ PROGRAM = Path(__file__).with_name("tiny_training.py")
 MIXED: dict[str, Any] = {"augmentation": {"mixup": 0.3, "cutmix": 1.0}, "batch_size": 8, "epochs": 3}
 
 
-def _command(run: Path, schedule: dict[str, Any], execution: dict[str, Any], pause: float = 0.0) -> list[str]:
-    return [sys.executable, str(PROGRAM), str(run), json.dumps(schedule), json.dumps(execution), str(pause)]
+def _command(
+    run: Path, schedule: dict[str, Any], execution: dict[str, Any], pause: float = 0.0, last: int = 0
+) -> list[str]:
+    values = [json.dumps(schedule), json.dumps(execution), str(pause), str(last)]
+    return [sys.executable, str(PROGRAM), str(run), *values]
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -62,15 +65,20 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_bits(tmp_pat
         assert torch.equal(tensor, resumed[key]), key
 
 
-def _train_by_two(run: Path, schedule: dict[str, Any]) -> None:
+def _train_by_two(run: Path, schedule: dict[str, Any], execution: dict[str, Any] | None = None, last: int = 0) -> None:
+    _by_two(_command(run, schedule, execution or {}, last=last))
+
+
+def _by_two(command: list[str]) -> list[list[str]]:
+    """What each of two processes printed, word by word."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     together = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [
         subprocess.Popen(
-            _command(run, schedule, {}),
-            stdout=subprocess.DEVNULL,
+            command,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             # What torchrun sets.
@@ -84,14 +92,17 @@ def _train_by_two(run: Path, schedule: dict[str, Any]) -> None:
         )
         for rank in range(2)
     ]
+    printed = []
     try:
         for process in processes:
-            _, said = process.communicate(timeout=300)
+            out, said = process.communicate(timeout=300)
             assert process.returncode == 0, said
+            printed.append(out.split())
     finally:
         for process in processes:
             process.kill()
             process.communicate()
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -123,10 +134,60 @@ def test_two_processes_come_to_the_weights_of_one(tmp_path: Path, decay: dict[st
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("saving", [{"save_steps": 2}, {"save_minutes": 1e-9}], ids=["by-steps", "by-the-clock"])
+def test_two_processes_that_go_on_tell_the_training_figures_of_whole_epochs(
+    tmp_path: Path, saving: dict[str, float]
+) -> None:
+    _train_by_two(tmp_path / "whole", MIXED)
+    # Three steps an epoch: the fifth is in the middle of the second, after a checkpoint within it.
+    _train_by_two(tmp_path / "cut", MIXED, saving, last=5)
+    right, _, missed = torch.load(tmp_path / "cut" / "checkpoint.pt", weights_only=True)["tally"]
+    assert int((right + missed).sum()) == 8, "one batch, the photos of both processes"
+    _train_by_two(tmp_path / "cut", MIXED, saving)
+    whole, cut = (
+        [
+            json.loads(line) | {"photos_per_second": 0}
+            for line in (tmp_path / run / "log.jsonl").read_text().splitlines()
+        ]
+        for run in ("whole", "cut")
+    )
+    assert cut == whole
+    for key, tensor in _weights(tmp_path / "whole")["weights"].items():
+        assert torch.equal(tensor, _weights(tmp_path / "cut")["weights"][key]), key
+
+
+@pytest.mark.slow
 def test_two_processes_with_statistics_of_their_own_are_told_so(tmp_path: Path) -> None:
     _train_by_two(tmp_path, MIXED | {"frozen_statistics": False})
     (note,) = _weights(tmp_path)["notes"]
     assert "with frozen batch-norm statistics" in note
+
+
+WAITING = """
+import sys
+from veduta.errors import TrainingError, UsageError
+from veduta.training.batches import Share
+from veduta.training.execution import Execution, first_alone, share_of_this_process
+
+def work():
+    print("worked", flush=True)
+    if sys.argv[1] == "fails":
+        raise UsageError("no such weights")
+
+try:
+    first_alone(Execution(accelerator="cpu"), share_of_this_process(), work)
+except (UsageError, TrainingError) as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "first", "other"),
+    [("works", ["worked"], []), ("fails", ["worked", "UsageError"], ["TrainingError"])],
+)
+def test_one_process_works_while_the_other_waits(how: str, first: list[str], other: list[str]) -> None:
+    assert _by_two([sys.executable, "-c", WAITING, how]) == [first, other]
 
 
 @pytest.mark.parametrize(("size", "said"), [(5, "multiple of 2"), (6, "in pairs")])

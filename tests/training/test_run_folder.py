@@ -12,8 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from veduta.errors import OutputError
-from veduta.training.run_folder import BEST, CHECKPOINT, RunFolder, bytes_of
+from veduta.errors import OutputError, TrainingError
+from veduta.training.run_folder import BEST, CHECKPOINT, VERSION, RunFolder, bytes_of
 
 
 @contextmanager
@@ -69,3 +69,39 @@ def test_a_log_is_written_anew_with_a_row_for_each_epoch(tmp_path: Path) -> None
     folder.write_log([{"epoch": 1}])
     folder.write_log([{"epoch": 1}, {"epoch": 2}])
     assert [json.loads(line)["epoch"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_one_training_at_a_time_holds_the_folder_and_leaves_nothing_in_it(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        said = r"another training is at work in .*; wait until it has ended"
+        with pytest.raises(TrainingError, match=said), RunFolder(tmp_path).locked():
+            pytest.fail("both are at work")
+        assert not [*tmp_path.iterdir()]
+    with folder.locked():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"learning_rate": 0.2}, "learning_rate 0.1, not 0.2"),
+        ({"start weights": "SHA-256 12"}, "start weights none, not SHA-256 12"),
+        ({"photos": "ff"}, "begun with other photos"),
+    ],
+    ids=["setting", "weights", "photos"],
+)
+def test_what_differs_from_the_run_that_was_begun_is_named(
+    tmp_path: Path, changed: dict[str, float], said: str
+) -> None:
+    schedule = {"learning_rate": 0.1}
+    facts = {"start weights": "none", "photos": "aa"}
+    saved = {"version": VERSION, "schedule": schedule, "begun_with": facts}
+    folder = RunFolder(tmp_path)
+    folder.check_same_run(saved, schedule, facts)
+    with pytest.raises(TrainingError, match=said):
+        folder.check_same_run(
+            saved,
+            schedule | {key: value for key, value in changed.items() if key in schedule},
+            facts | {key: value for key, value in changed.items() if key in facts},
+        )

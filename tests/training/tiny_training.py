@@ -1,7 +1,8 @@
 """A network that trains in milliseconds, and photos that it can tell apart; as a program, a run of it.
 
-``python tiny_training.py RUN '{"seed": 3}' '{"save_steps": 1}'`` trains with these values of ``Schedule`` and
-``Execution``, writes ``RUN/weights.pt`` and prints each step as it begins to be kept.
+``python tiny_training.py RUN '{"seed": 3}' '{"save_steps": 1}' 0.5 4`` trains with these values of ``Schedule`` and
+``Execution``, pauses half a second after each step, and leaves after the fourth (0 is never). It writes
+``RUN/weights.pt`` and prints each step as it begins to be kept.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def photos(count: int = 12, side: int = 32) -> PhotoSet:
     return PhotoSet(pixels, targets)
 
 
-def main(run: Path, schedule_values: dict[str, Any], execution_values: dict[str, Any], pause: float) -> None:
+def main(run: Path, schedule_values: dict[str, Any], execution_values: dict[str, Any], pause: float, last: int) -> None:
     torch.set_num_threads(1)
     augmentation = Augmentation(**schedule_values.pop("augmentation", {}))
     schedule = replace(SCHEDULE, augmentation=augmentation, **schedule_values)
@@ -60,6 +61,8 @@ def main(run: Path, schedule_values: dict[str, Any], execution_values: dict[str,
     def on_step(step: int, _steps: int, _loss: float) -> None:
         print(step, flush=True)
         time.sleep(pause)
+        if step == last:
+            sys.exit()
 
     made = network()
     notes: list[str] = []
@@ -71,4 +74,4 @@ def main(run: Path, schedule_values: dict[str, Any], execution_values: dict[str,
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), float(sys.argv[4]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,8 @@ from veduta.cli.job import progress_bar, say
 
 if TYPE_CHECKING:
     from veduta.evaluation.evaluate import Evaluation
+    from veduta.evaluation.evaluate_table import TableEvaluation
+    from veduta.records import Failure
 
 #: Photos without an answer that are named one by one.
 MOST_FAILURES = 20
@@ -29,7 +32,7 @@ def evaluate(
         typer.Argument(
             parser=given.path,
             metavar="DATA",
-            help="A folder with a folder of photos for each class.",
+            help="A folder with a folder of photos for each class; for a model of many labels, a CSV table.",
             show_default=False,
         ),
     ],
@@ -60,6 +63,7 @@ def evaluate(
         ),
     ] = None,
     taxonomy: given.Taxonomy = None,
+    size: given.Size = None,
     precision: given.Precision = "float32",
     threads: given.Threads = None,
     max_megabytes: given.MaxMegabytes = None,
@@ -73,38 +77,54 @@ def evaluate(
     veduta evaluate places100 photos/            classes by folder name
     veduta evaluate places100 sun27/ --coarse    another set's classes
     veduta evaluate places100 photos/ --strangers pets/ --report mistakes/
+    veduta evaluate runs/mine/bundle labels.csv  a model of many labels
+
+    A table has a path in its first column, then 0 or 1 for each label.
     """
-    from veduta.cli.figures import print_evaluation
     from veduta.errors import UsageError
+    from veduta.evaluation.evaluate import Evaluation
     from veduta.evaluation.evaluate import evaluate as judge
+    from veduta.evaluation.evaluate_table import evaluate_table
     from veduta.images.pool import DecodePool
-    from veduta.reports.mistakes import check_folder, write_mistakes
+    from veduta.reports.mistakes import write_mistakes
 
     if same and not coarse:
         raise UsageError("--same tells what a folder means among everyday labels; add --coarse.")
+    if data.is_file() and (coarse or strangers is not None or report is not None):
+        raise UsageError(f"{data} is a file; --coarse, --strangers and --report are for a folder of class folders.")
     meanings = _meanings(same or [])
+    _check_places(out, report)
+    limits = given.limits_from(max_megabytes, max_megapixels, max_seconds)
+    with DecodePool(given.decoders_for(threads), limits) as pool:
+        with _progress_bar(quiet) as show:
+            (tagger,) = given.load_taggers([model], precision, threads, taxonomy, None, top_k=1, size=size)
+            found: Evaluation | TableEvaluation
+            if data.is_file():
+                found = evaluate_table(tagger, data, pool, show)
+            else:
+                found = judge(tagger, data, pool, coarse=coarse, same=meanings, strangers=strangers, progress=show)
+        # What took the work is told first: by now the disk may have no room for the report.
+        _tell(found, out, quiet)
+        if report is not None and isinstance(found, Evaluation):
+            page = write_mistakes(report, found, pool)
+            if not quiet:
+                say(f"wrote {page}")
+    if found.failures:
+        sys.exit(exits.SOME_PHOTOS_FAILED)
+
+
+def _check_places(out: Path | None, report: Path | None) -> None:
+    """Refuse what can't be written to before the work."""
+    from veduta.errors import UsageError
+    from veduta.reports.mistakes import check_folder
+    from veduta.whole_file import check_place
+
+    if out is not None and str(out) != "-":
+        if not out.resolve().parent.is_dir():
+            raise UsageError(f"--json {out}: there is no such folder; make it, or name another file.")
+        check_place(out)
     if report is not None:
         check_folder(report)
-    if out is not None and str(out) != "-" and not out.resolve().parent.is_dir():
-        raise UsageError(f"--json {out}: there is no such folder; make it, or name another file.")
-    limits = given.limits_from(max_megabytes, max_megapixels, max_seconds)
-    written = []
-    with DecodePool(given.decoders_for(threads), limits) as pool, _progress_bar(quiet) as show:
-        (tagger,) = given.load_taggers([model], precision, threads, taxonomy, None, top_k=1)
-        evaluation = judge(tagger, data, pool, coarse=coarse, same=meanings, strangers=strangers, progress=show)
-        if report is not None:
-            page = write_mistakes(report, evaluation.mistakes, evaluation.judgement, pool, model=evaluation.model)
-            written.append(str(page))
-    if str(out) != "-":
-        print_evaluation(evaluation)
-    if out is not None:
-        _write_json(out, evaluation)
-        written += [str(out)] if str(out) != "-" else []
-    for place in [] if quiet else written:
-        say(f"wrote {place}")
-    _tell_failures(evaluation)
-    if evaluation.failures:
-        sys.exit(exits.SOME_PHOTOS_FAILED)
 
 
 def _meanings(same: list[str]) -> dict[str, str]:
@@ -135,25 +155,38 @@ def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int, int], None] | Non
         yield tell
 
 
-def _write_json(out: Path, evaluation: Evaluation) -> None:
-    from veduta.errors import OutputError
-    from veduta.evaluation.values import evaluation_values
+def _tell(found: Evaluation | TableEvaluation, out: Path | None, quiet: bool) -> None:
+    """Tables, the file of figures, photos without an answer."""
+    from veduta.cli.figures import print_evaluation, print_table_evaluation
+    from veduta.evaluation.evaluate_table import TableEvaluation
+    from veduta.evaluation.values import evaluation_values, table_evaluation_values
 
-    text = json.dumps(evaluation_values(evaluation), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if isinstance(found, TableEvaluation):
+        show, values = partial(print_table_evaluation, found), partial(table_evaluation_values, found)
+    else:
+        show, values = partial(print_evaluation, found), partial(evaluation_values, found)
+    if str(out) != "-":
+        show()
+    if out is not None:
+        _write_json(out, values(), quiet)
+    _tell_failures(found.failures)
+
+
+def _write_json(out: Path, values: dict[str, Any], quiet: bool) -> None:
+    from veduta.whole_file import write_whole
+
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     if str(out) == "-":
         sys.stdout.write(text)
         return
-    beside = out.with_name(out.name + ".part")
-    try:
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-        beside.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out} can't be written ({error.strerror}); check its space and permissions.") from error
+    write_whole(out, text.encode("utf-8", "backslashreplace"))
+    if not quiet:
+        say(f"wrote {out}")
 
 
-def _tell_failures(evaluation: Evaluation) -> None:
-    for failure in evaluation.failures[:MOST_FAILURES]:
+def _tell_failures(failures: Sequence[Failure]) -> None:
+    for failure in failures[:MOST_FAILURES]:
         say(f"{failure.error}: {failure.message}")
-    more = len(evaluation.failures) - MOST_FAILURES
+    more = len(failures) - MOST_FAILURES
     if more > 0:
         say(f"and {more:,} more photos without an answer; --json tells them all.")

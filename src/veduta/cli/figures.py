@@ -14,31 +14,30 @@ from veduta.images.limits import printable
 if TYPE_CHECKING:
     from veduta.evaluation.coarse import CoarseJudgement
     from veduta.evaluation.evaluate import Evaluation
+    from veduta.evaluation.evaluate_table import TableEvaluation
+    from veduta.evaluation.metrics import Interval
+    from veduta.models.bundle import Metric
 
 #: Confused pairs on the terminal; ``--json`` has more.
 PAIRS = 10
 
+_FIGURE_HEAD = ("figure", "value", "95 % interval", "measured on", "photos")
+
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Figures, calibration, confused pairs, and for everyday labels the folders and the matrix."""
-    from veduta.evaluation.figures import WORDS, shown
     from veduta.reports.calibration import calibration_rows
 
-    console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 160)
+    console = _console()
     judgement, coarse = evaluation.judgement, evaluation.coarse
-    metrics = (*judgement.metrics, *evaluation.evidence)
-    rows = [(WORDS.get(each.name, each.name), *shown(each), each.data, f"{each.count:,}") for each in metrics]
     what = "everyday labels" if coarse else "classes"
-    _print(console, f"{evaluation.model} on {judgement.data}, by {what}", "lrrlr",
-           ("figure", "value", "95 % interval", "measured on", "photos"), rows)  # fmt: skip
-    error = judgement.calibration
+    _print(console, f"{evaluation.conditions.title} on {judgement.data}, by {what}", "lrrlr",
+           _FIGURE_HEAD, _figure_rows((*judgement.metrics, *evaluation.evidence)))  # fmt: skip
     _print(console, "How far to believe a probability", "lrrrrl",
            ("said", "photos", "mean probability", "right", "95 % interval", "0 to 100 %"),
            calibration_rows(judgement.bins))  # fmt: skip
-    chance = f"A perfectly calibrated model would show an error of {error.by_chance:.3f} on {error.photos:,} photos."
-    console.print(chance, style="dim")
+    console.print(judgement.calibration.remark, style="dim")
+    _say(console, evaluation.conditions.caveat)
     pairs = [
         (pair.true.name, pair.predicted.name, f"{pair.share:.0%}", f"{pair.photos:,}")
         for pair in judgement.confusions[:PAIRS]
@@ -50,12 +49,33 @@ def print_evaluation(evaluation: Evaluation) -> None:
         _say(console, "Not judged, for no class of the model has their name: " + ", ".join(evaluation.left_out) + ".")
 
 
+def print_table_evaluation(evaluation: TableEvaluation) -> None:
+    """Means over the labels, and the figures of each."""
+    console = _console()
+    judgement = evaluation.judgement
+    _print(console, f"{evaluation.conditions.title} on {judgement.data}", "lrrlr",
+           _FIGURE_HEAD, _figure_rows(judgement.metrics))  # fmt: skip
+    labels = [
+        (each.label.name, f"{each.photos:,}", f"{each.average_precision:.1%}",
+         _between(each.average_precision_interval), f"{each.f1:.1%}", _between(each.f1_interval))
+        for each in judgement.figures
+    ]  # fmt: skip
+    _print(console, "By label", "lrrrrr",
+           ("label", "photos", "average precision", "95 % interval", "F1", "95 % interval"), labels)  # fmt: skip
+    _say(console, evaluation.conditions.caveat)
+    if judgement.never_present:
+        names = ", ".join(label.name for label in judgement.never_present)
+        _say(console, f"Not judged, for no photo has them: {names}.")
+    if evaluation.left_out:
+        _say(console, "Not judged, for no label of the model has their name: " + ", ".join(evaluation.left_out) + ".")
+
+
 def _print_coarse(console: Console, coarse: CoarseJudgement) -> None:
     from veduta.evaluation.metrics import condensed
 
     folders = [
         (each.label.id, each.label.coarse or "", f"{each.photos:,}", f"{each.recall:.1%}",
-         " – ".join(f"{end:.0%}" for end in each.recall_interval))
+         _between(each.recall_interval))
         for each in coarse.folders
     ]  # fmt: skip
     _print(console, "By folder", "llrrr", ("folder", "everyday label", "photos", "found", "95 % interval"), folders)
@@ -75,6 +95,23 @@ def _print_coarse(console: Console, coarse: CoarseJudgement) -> None:
         _say(console, f"Not judged, for no label has their name: {', '.join(mapping.unnamed)}.")
 
 
+def _console() -> Console:
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
+    return console
+
+
+def _figure_rows(metrics: Sequence[Metric]) -> list[tuple[str, ...]]:
+    from veduta.evaluation.figures import WORDS, shown
+
+    return [(WORDS.get(each.name, each.name), *shown(each), each.data, f"{each.count:,}") for each in metrics]
+
+
+def _between(interval: Interval) -> str:
+    return " – ".join(f"{end:.0%}" for end in interval)
+
+
 def _print(console: Console, title: str, align: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
@@ -89,5 +126,7 @@ def _print(console: Console, title: str, align: str, head: Sequence[str], rows: 
 
 
 def _say(console: Console, sentence: str) -> None:
+    if not sentence:
+        return
     console.print()
     console.print(printable(sentence), markup=False, soft_wrap=True)

@@ -22,8 +22,7 @@ def recipes() -> None:
 @recipe.command()
 def places100(
     data: Annotated[Path, typer.Option(help="The folder with places100/ and labels/.")],
-    mobilenet: Annotated[Path, typer.Option(help="MobileNetV2 (ImageNet) to start from: its safetensors file.")],
-    squeezenet: Annotated[Path, typer.Option(help="SqueezeNet (Places365) to start from: its ONNX file.")],
+    weights: Annotated[Path, typer.Option(help="MobileNetV2 (ImageNet) to start from: its safetensors file.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/places100/bundle"),
     run: Annotated[Path, typer.Option(help="Checkpoints and log; a killed run goes on from here.")] = Path(
         "runs/places100"
@@ -33,8 +32,8 @@ def places100(
     """Train, calibrate, export, check and measure the bundled model."""
     try:
         from veduta.training.loop import EpochResult
-        from veduta.training.places100.recipe import Progress as Callbacks
-        from veduta.training.places100.recipe import StartWeights, make
+        from veduta.training.places100.recipe import make
+        from veduta.training.places100.stages import Progress as Callbacks
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
     console = Console(stderr=True)
@@ -52,5 +51,5 @@ def places100(
             )
 
         callbacks = Callbacks(on_step, on_epoch, console.print)
-        bundle = make(data, StartWeights(mobilenet, squeezenet), run, out, threads=threads, progress=callbacks)
+        bundle = make(data, weights, run, out, threads=threads, progress=callbacks)
     console.print(f"wrote {bundle.path} ({bundle.bundle_id})")

@@ -44,12 +44,16 @@ def train(
     weights: Annotated[
         str,
         typer.Option(
-            help="What to start from: a weights file, a model by name or folder, hub (ImageNet, downloaded), or none."
+            help="What to start from: a weights file, a model by name or folder, hub (ImageNet, downloaded), hub:NAME "
+            "(those of veduta models pull), or none."
         ),
     ] = "places100",
     architecture: Annotated[
         str | None,
-        typer.Option(help="The network; it must be that of the weights.", show_default="the model's, or mobilenet_v2"),
+        typer.Option(
+            help="The network; it must be that of the weights.",
+            show_default="that of the model or of hub:NAME, or mobilenet_v2",
+        ),
     ] = None,
     size: Annotated[int, typer.Option(min=16, help="Side of the square, in pixels, that the model looks at.")] = 128,
     epochs: Annotated[int, typer.Option(min=1, help="How often each photo is seen.")] = 10,
@@ -115,11 +119,10 @@ def train(
     preset = PRESETS[f"{'scratch' if weights == 'none' else 'fine_tune'}_{optimizer}"]
     schedule = replace(
         preset,
-        side=size,
         epochs=epochs,
         batch_size=batch_size,
         optimizer=cast("OptimizerName", optimizer),
-        learning_rate=rate or preset.learning_rate,
+        learning_rate=preset.learning_rate if rate is None else rate,
         label_smoothing=label_smoothing,
         class_weights=cast("Weighting", class_weights),
         patience=patience,
@@ -155,12 +158,18 @@ def _shown(quiet: bool) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
-        task = bar.add_task("steps", total=None, start=False, rate="")
+        task = bar.add_task("steps", total=None, start=False, visible=False, rate="")
+        reading = bar.add_task("reading photos", total=None, rate="")
         photos = 0
+
+        def on_photo(done: int, total: int) -> None:
+            bar.update(reading, completed=done, total=total)
 
         def on_start(schedule: Schedule) -> None:
             nonlocal photos
             photos = schedule.batch_size
+            bar.update(reading, visible=False)
+            bar.update(task, visible=True)
 
         def on_step(step: int, steps: int, loss: float) -> None:
             if not bar.tasks[0].started:
@@ -179,7 +188,7 @@ def _shown(quiet: bool) -> Iterator[Progress]:
                 f"({result.photos_per_second:,.0f} photos/s)"
             )
 
-        yield Progress(on_step, on_epoch, say, on_start)
+        yield Progress(on_step, on_epoch, say, on_start, on_photo)
 
 
 def _words(name: str, value: float) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from veduta.cli.job import messages
 from veduta.cli.model_facts import facts_table, plain_console, safe
 from veduta.errors import MissingExtra, UsageError
+from veduta.images.fetch_limits import FILE_LIMITS
 from veduta.images.preprocess import FILTERS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ Replace = Annotated[bool, typer.Option("--replace", help="Replace a model of the
 def pull(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Whose weights; without it the list is printed.", show_default=False),
+        typer.Argument(metavar="NAME", help="Whose weights; without it the list is printed.", show_default=False),
     ] = None,
     *,
     save_as: Annotated[
@@ -49,6 +50,17 @@ def pull(
         str | None,
         typer.Option("--from", metavar="<url>", help="A folder on the web with the same file.", show_default=False),
     ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<url>",
+            help="Go through this proxy, http://host:port; no variable of the environment is read.",
+            show_default="a direct connection",
+        ),
+    ] = None,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, metavar="<count>", help="The longest file to bring.", show_default="4 GiB")
+    ] = FILE_LIMITS.received_bytes,
     photo: Photo = None,
     replace: Replace = False,
 ) -> None:
@@ -60,13 +72,17 @@ def pull(
 
     veduta models pull
     veduta models pull places365-resnet50
+    veduta models pull imagenet-resnet50 --proxy http://proxy.example:3128
     """
     if name is None:
         _list_published()
         return
     with _train_extra():
         from veduta.training.pull import pull as pull_weights
-    with _watching() as watch:
+    from veduta.images.fetch import Fetcher
+
+    limits = with_changes(FILE_LIMITS, received_bytes=max_bytes)
+    with Fetcher(proxy=proxy, file_limits=limits) as fetcher, _watching() as watch:
         bundle = pull_weights(
             name,
             bundle_name=save_as,
@@ -74,6 +90,7 @@ def pull(
             mirror=mirror,
             photos=photo or (),
             overwrite=replace,
+            fetcher=fetcher,
             watch=watch,
         )
     _show(bundle)

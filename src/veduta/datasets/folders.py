@@ -1,19 +1,19 @@
-"""Labelled photos from a folder of class folders, as the models will see them."""
+"""Labelled photos from a folder of class folders: which there are, and as the models will see them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.datasets.reading import read_pixels
 from veduta.errors import UsageError
-from veduta.images.decode import decode
+from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
-from veduta.images.sources import EXTENSIONS
+from veduta.images.sources import expand
 from veduta.records import Sample
 
 
@@ -37,18 +37,40 @@ class LabelledPhotos:
         return LabelledPhotos(self.pixels[chosen], self.targets[chosen], names)
 
 
-def list_class_folders(root: Path, folders: Sequence[str]) -> list[Sample]:
-    """The photos of ``root/<folder>/`` for each of ``folders``, in that order, sorted by name within a folder.
+def class_folders(root: Path) -> list[str]:
+    """The names of the folders in ``root`` but the hidden ones, sorted. Raises UsageError where it can't be listed."""
+    try:
+        return sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
+    except OSError as error:
+        raise UsageError(
+            f"{printable(str(root))} can't be listed ({error.strerror}); give a folder that holds a folder of photos "
+            "for each class."
+        ) from error
 
-    A sample's label is its folder. Raises UsageError where a folder is missing or holds no photo.
+
+def photos_in(folder: Path) -> list[Sample]:
+    """The photos of one class, sorted: all in its folder and in those below it, hidden ones left out.
+
+    A sample's label is the folder's name. What a class folder holds is told here alone, so that a training and an
+    evaluation see the same photos.
+    """
+    try:
+        return [Sample(sample.path, folder.name) for sample in expand([str(folder)])] if folder.is_dir() else []
+    except UsageError:  # no photo in it
+        return []
+
+
+def list_class_folders(root: Path, folders: Sequence[str]) -> list[Sample]:
+    """The photos of ``root/<folder>/`` for each of ``folders``, in that order; see ``photos_in``.
+
+    Raises UsageError where a folder is missing or holds no photo.
     """
     samples: list[Sample] = []
     for name in folders:
-        folder = root / name
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS) if folder.is_dir() else []
+        found = photos_in(root / name)
         if not found:
-            raise UsageError(f"the class folder {folder} holds no photos; each class needs some.")
-        samples += [Sample(str(path), name) for path in found]
+            raise UsageError(f"the class folder {printable(str(root / name))} holds no photos; each class needs some.")
+        samples += found
     return samples
 
 
@@ -60,14 +82,6 @@ def read_class_folders(root: Path, folders: Sequence[str], wanted: Preprocessing
     samples = list_class_folders(root, folders)
     place = {name: target for target, name in enumerate(folders)}
     targets = np.array([place[sample.label or ""] for sample in samples], np.int64)
-
-    def read(sample: Sample) -> NDArray[np.uint8]:
-        return decode(Path(sample.path).read_bytes(), [wanted], name=sample.path).pixels(0)
-
-    height, width = wanted.sizes[0]
-    pixels = np.empty((len(samples), height, width, 3), np.uint8)
-    with ThreadPoolExecutor(2) as pool:
-        for index, image in enumerate(pool.map(read, samples)):
-            pixels[index] = image
+    pixels = read_pixels([sample.path for sample in samples], wanted)
     names = tuple(Path(sample.path).relative_to(root).as_posix() for sample in samples)
     return LabelledPhotos(pixels, targets, names)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.datasets.folders import class_folders, photos_in
 from veduta.errors import NoAnswer, PhotoError, UsageError
 from veduta.images.decode import Photo
 from veduta.images.pool import DecodePool
-from veduta.images.sources import expand
 from veduta.recognition.tagger import Tagger
 from veduta.records import Failure, Prediction, Sample
 
@@ -46,8 +46,7 @@ def list_labelled(root: Path) -> list[Sample]:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder; give one that holds a folder of photos for each class.")
-    folders = sorted(each.name for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
-    samples = [Sample(sample.path, name) for name in folders for sample in _photos_in(root / name)]
+    samples = [sample for name in class_folders(root) for sample in photos_in(root / name)]
     if not samples:
         raise UsageError(
             f"{root} holds no class folders with photos; give one that does, such as photos/kitchen/1.jpg."
@@ -90,13 +89,6 @@ def ask(
         evidence=_evidence(tagger, said),
         failures=tuple(failures),
     )
-
-
-def _photos_in(folder: Path) -> Iterator[Sample]:
-    try:
-        yield from expand([str(folder)])
-    except UsageError:  # no photo in it
-        return
 
 
 def _decoded(tagger: Tagger, samples: Iterable[Sample], pool: DecodePool) -> Iterator[tuple[Sample, Future[Photo]]]:

@@ -55,6 +55,11 @@ class CalibrationError:
     by_chance: float
     photos: int
 
+    @property
+    def remark(self) -> str:
+        """The sentence that an error is read beside."""
+        return f"A perfectly calibrated model would show an error of {self.by_chance:.3f} on {self.photos:,} photos."
+
 
 def reliability_bins(
     confidence: NDArray[np.floating], right: NDArray[np.bool_], bins: int = BINS, by: Binning = "width"

@@ -11,8 +11,10 @@ import numpy as np
 from veduta.errors import UsageError
 from veduta.evaluation.answers import Answers, ask, list_labelled
 from veduta.evaluation.coarse import CoarseJudgement, FolderMapping, judge_coarse, map_folders
+from veduta.evaluation.conditions import Conditions
 from veduta.evaluation.evidence import auroc, kept, rejected, rejected_at
 from veduta.evaluation.figures import Judgement, judge
+from veduta.evaluation.metrics import sklearn_metrics
 from veduta.evaluation.mistakes import Mistake, surest_mistakes
 from veduta.evaluation.names import match_label
 from veduta.images.pool import DecodePool
@@ -36,8 +38,7 @@ class Evaluation:
     no figure.
     """
 
-    model: str
-    bundle_id: str
+    conditions: Conditions
     judgement: Judgement
     coarse: CoarseJudgement | None
     left_out: tuple[str, ...]
@@ -62,8 +63,9 @@ def evaluate(
     ``coarse``; ``same`` as in ``map_folders``). ``strangers`` is a folder of photos that show none of the classes.
 
     Raises UsageError where the folders, the model or the options can't be meant, before any photo is decoded, and
-    where no photo could be read; MissingExtra without the extra evaluate.
+    where no photo could be read; before any photo also MissingExtra without the extra evaluate.
     """
+    sklearn_metrics()
     _check(tagger, strangers)
     samples, name = list_labelled(data), data.resolve().name
     folders = list(dict.fromkeys(sample.label or "" for sample in samples))
@@ -85,8 +87,7 @@ def evaluate(
     asked = ask(tagger, strange, pool, _shifted(progress, len(samples), len(answers.failures), total))
     stranger_name = "" if strangers is None else strangers.resolve().name
     return Evaluation(
-        model=tagger.bundle.name,
-        bundle_id=tagger.bundle.bundle_id,
+        conditions=Conditions.of(tagger),
         judgement=judgement,
         coarse=by_coarse,
         left_out=() if mapping else tuple(folder for folder in folders if folder not in targets),
@@ -131,7 +132,9 @@ def _shifted(progress: Progress | None, done: int, failed: int, total: int) -> C
 def _check(tagger: Tagger, strangers: Path | None) -> None:
     name = tagger.bundle.name
     if tagger.head.task != "single_label":
-        raise UsageError(f"{name} tells several labels at once; a folder for each class can judge only models of one.")
+        raise UsageError(
+            f"{name} tells several labels at once; judge it on a CSV table of photos, as `veduta train` takes one."
+        )
     if strangers is not None and tagger.bundle.evidence is None:
         raise UsageError(f"{name} has no evidence output, so it rejects nothing; leave the strangers out.")
     if strangers is not None and not strangers.is_dir():

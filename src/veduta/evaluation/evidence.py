@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.errors import MissingExtra, UsageError
+from veduta.errors import UsageError
 from veduta.evaluation.figures import rounded, share_metric
-from veduta.evaluation.metrics import Z95, Interval
+from veduta.evaluation.metrics import Z95, Interval, sklearn_metrics
 from veduta.models.bundle import Metric
 
 #: The share of known scenes that a threshold is asked to keep.
@@ -56,12 +56,7 @@ def auroc(known: NDArray[np.floating], strangers: NDArray[np.floating], data: st
 
     Raises MissingExtra without scikit-learn.
     """
-    try:
-        from sklearn.metrics import roc_auc_score
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            'the ROC curve needs scikit-learn; install it with: pip install "veduta[evaluate]"'
-        ) from error
+    roc_auc_score = sklearn_metrics().roc_auc_score
     inside, outside = _checked(known, "the known scenes"), _checked(strangers, data)
     truth = np.concatenate([np.ones(len(inside)), np.zeros(len(outside))])
     area = float(roc_auc_score(truth, np.concatenate([inside, outside])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,16 @@ class ClassFigure:
     precision_interval: Interval
 
 
+def sklearn_metrics() -> ModuleType:
+    """The module ``sklearn.metrics``. Raises MissingExtra where it is not installed: ask for it before long work."""
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise MissingExtra('figures need scikit-learn; install it with: pip install "veduta[evaluate]"') from error
+    module: ModuleType = metrics
+    return module
+
+
 def top_k_hits(scores: NDArray[np.floating], targets: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
     """For each row of ``scores`` ``[n, classes]``, whether its target is among the ``k`` highest."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
@@ -71,13 +82,26 @@ def wilson_interval(hits: int, count: int, z: float = Z95) -> Interval:
 def bootstrap_interval(
     statistic: Callable[..., float], *samples: NDArray[np.generic], rounds: int = ROUNDS, seed: int = 0
 ) -> Interval:
-    """The 95 % percentile interval of any statistic of photos (Efron 1979).
+    """The 95 % percentile interval of any statistic of photos (Efron 1979), drawn as by ``bootstrap_values``.
 
-    Each of ``samples`` is ``[n, ...]``; photos are drawn anew ``rounds`` times, and all samples keep the same photos,
-    so that a statistic of two models on the same photos is judged as paired. Not for the calibration error, whose
-    resampled values are biased: see ``calibration.calibration_error``.
+    Not for the calibration error, whose resampled values are biased: see ``calibration.calibration_error``.
 
     Raises UsageError for no photos or samples of different lengths.
+    """
+    low, high = np.quantile(bootstrap_values(statistic, *samples, rounds=rounds, seed=seed), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def bootstrap_values(
+    statistic: Callable[..., float | NDArray[np.float64]],
+    *samples: NDArray[np.generic],
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """A statistic of photos, or an array of them, of ``rounds`` draws of as many photos: ``[rounds, ...]``.
+
+    Each of ``samples`` is ``[n, ...]``, and all samples keep the same photos, so that a statistic of two models on the
+    same photos is judged as paired. Raises UsageError for no photos or samples of different lengths.
     """
     lengths = {len(sample) for sample in samples}
     if len(lengths) != 1 or lengths == {0}:
@@ -85,9 +109,7 @@ def bootstrap_interval(
     (count,) = lengths
     random = np.random.default_rng(seed)
     drawn = (random.integers(0, count, count) for _ in range(rounds))
-    values = np.array([statistic(*(sample[chosen] for sample in samples)) for chosen in drawn])
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
+    return np.array([statistic(*(sample[chosen] for sample in samples)) for chosen in drawn])
 
 
 def paired_difference(
@@ -107,12 +129,7 @@ def confusion_matrix(targets: NDArray[np.int64], predicted: NDArray[np.int64], c
 
     Raises MissingExtra without scikit-learn.
     """
-    try:
-        from sklearn.metrics import confusion_matrix as count
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            'a confusion matrix needs scikit-learn; install it with: pip install "veduta[evaluate]"'
-        ) from error
+    count = sklearn_metrics().confusion_matrix
     if not len(targets):
         return np.zeros((classes, classes), np.int64)
     matrix: NDArray[np.int64] = count(targets, predicted, labels=np.arange(classes)).astype(np.int64)

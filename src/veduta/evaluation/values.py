@@ -9,8 +9,11 @@ import numpy as np
 
 from veduta.evaluation.calibration import ReliabilityBin
 from veduta.evaluation.coarse import CoarseJudgement
+from veduta.evaluation.conditions import Conditions
 from veduta.evaluation.evaluate import Evaluation
+from veduta.evaluation.evaluate_table import TableEvaluation
 from veduta.evaluation.figures import Judgement, rounded
+from veduta.evaluation.label_figures import LabelFigure
 from veduta.evaluation.metrics import ClassFigure, Confusion
 from veduta.models.bundle import Metric
 from veduta.records import Failure
@@ -23,12 +26,28 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
     coarse = evaluation.coarse
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": evaluation.model,
-        "bundle_id": evaluation.bundle_id,
+        **_conditions_values(evaluation.conditions),
         "labels": "classes" if coarse is None else "coarse",
         **(judgement_values(evaluation.judgement) if coarse is None else coarse_values(coarse)),
         "evidence": metric_values(evaluation.evidence),
         "folders_left_out": list(evaluation.left_out),
+        "failures": [failure_values(each) for each in evaluation.failures],
+    }
+
+
+def table_evaluation_values(evaluation: TableEvaluation) -> dict[str, Any]:
+    """The same for a table of photos with any number of labels."""
+    judgement = evaluation.judgement
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **_conditions_values(evaluation.conditions),
+        "labels": "many",
+        "data": judgement.data,
+        "photos": judgement.photos,
+        "figures": metric_values(judgement.metrics),
+        "by_label": [_label_values(each) for each in judgement.figures],
+        "never_present": [label.id for label in judgement.never_present],
+        "columns_left_out": list(evaluation.left_out),
         "failures": [failure_values(each) for each in evaluation.failures],
     }
 
@@ -101,6 +120,27 @@ def class_values(figure: ClassFigure) -> dict[str, Any]:
 def failure_values(failure: Failure) -> dict[str, str]:
     """A photo that got no answer."""
     return {"path": failure.path, "error": failure.error, "message": failure.message}
+
+
+def _conditions_values(conditions: Conditions) -> dict[str, Any]:
+    return {
+        "model": conditions.model,
+        "bundle_id": conditions.bundle_id,
+        "size": conditions.size,
+        "model_size": conditions.own_size,
+        "calibrated": conditions.calibrated,
+    }
+
+
+def _label_values(figure: LabelFigure) -> dict[str, Any]:
+    return {
+        "label": figure.label.id,
+        "photos": figure.photos,
+        "average_precision": round(figure.average_precision, 4),
+        "average_precision_interval": list(rounded(figure.average_precision_interval)),
+        "f1": round(figure.f1, 4),
+        "f1_interval": list(rounded(figure.f1_interval)),
+    }
 
 
 def _recall_values(figure: ClassFigure) -> dict[str, Any]:

@@ -15,6 +15,11 @@ _GZIP = 16 + zlib.MAX_WBITS
 def whole_body(answer: Answer, limits: FetchLimits) -> bytes:
     """All bytes, as they were before any content coding. Raises FetchTooLarge, FetchFailed."""
     check_length(answer, limits.received_bytes)
+    if not answer.end_is_marked:
+        raise FetchFailed(
+            f"{answer.address.shown} does not tell how long it is, so a cut would not be noticed: take it from another"
+            " address."
+        )
     body = bytearray()
     for piece in _decoded(answer, _counted(answer, limits), limits):
         body += piece

@@ -18,7 +18,8 @@ from veduta.images.urls import WebAddress
 
 Progress = Callable[[int, int | None], None]
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII)
+# Without the length of the whole file ("/*") nobody could tell its last part from one before it.
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
 _SECONDS_BETWEEN_REPORTS = 0.1
 
 
@@ -52,15 +53,15 @@ class _Download:
     reported: float = float("-inf")
 
     def run(self) -> None:
-        """Ask until the file is whole. An attempt that brought bytes does not count among the retries."""
+        """Ask until the file is whole. An attempt that got further than any before does not count among the retries."""
         budget = Budget(self.limits, self.exchange.clock)
-        failures = 0
+        failures, furthest = 0, self.part.size
         while True:
-            before = self.part.size
             try:
                 self._attempt(budget)
             except FetchError as error:
-                failures = 1 if self.part.size > before else failures + 1
+                failures = 1 if self.part.size > furthest else failures + 1
+                furthest = max(furthest, self.part.size)
                 if not error.passing or failures > self.limits.retries:
                     raise
                 self.exchange.pause(failures - 1, budget)
@@ -83,22 +84,24 @@ class _Download:
                 case 200:
                     check_length(answer, self.limits.received_bytes)
                     part.restart(_validator(answer), answer.length)
+                    end = answer.length
                 case 206:
-                    self._continue(answer)
+                    end = self._continue(answer)
                 case _:
                     raise self._start_over("has no such part any more", answer.status)
             part.check_room()
-            self._receive(answer)
+            self._receive(answer, end)
 
-    def _receive(self, answer: Answer) -> None:
-        part, most = self.part, self.limits.received_bytes
+    def _receive(self, answer: Answer, end: int | None) -> None:
+        """Write what comes; ``end`` is how long the part will then be, as far as the server told."""
+        part = self.part
+        longest = self.limits.received_bytes if end is None else end
         for chunk in answer.chunks:
-            longest = most if part.total is None else part.total
             if part.size + len(chunk) > longest:
                 part.discard()
                 raise FetchTooLarge(
                     f"{answer.address.shown} sends more than {longest:,} bytes, which is"
-                    f" {'the limit' if part.total is None else 'the length that it told'}: nothing was kept."
+                    f" {'the limit' if end is None else 'the length that it told'}: nothing was kept."
                 )
             part.append(chunk)
             self._report()
@@ -114,21 +117,23 @@ class _Download:
             failed.passing = True
             raise failed
 
-    def _continue(self, answer: Answer) -> None:
-        """Check that a partial answer goes on where the part ends, and belongs to the same file."""
+    def _continue(self, answer: Answer) -> int:
+        """Check that a partial answer goes on where the part ends, and belongs to the same file; where it will end."""
         part = self.part
         told = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
-        if told is None or int(told[1]) != part.size or int(told[2]) < part.size:
-            raise self._start_over("sends another part than the one that was asked for", answer.status)
-        total = None if told[3] == "*" else int(told[3])
+        first, last, total = map(int, told.groups()) if told else (0, 0, 0)
+        if first != part.size or not first <= last < total:
+            raise self._start_over("does not send the part that was asked for, or not its place", answer.status)
         fresh = _validator(answer)
         if (part.total is not None and total != part.total) or (fresh is not None and fresh != part.validator):
             raise self._start_over("has changed since the download began", answer.status)
-        if total is not None and total > self.limits.received_bytes:
+        if total > self.limits.received_bytes:
             raise FetchTooLarge(
-                f"{answer.address.shown} has {total:,} bytes, at most {self.limits.received_bytes:,} are allowed."
+                f"{answer.address.shown} has {total:,} bytes, at most {self.limits.received_bytes:,} are allowed: raise"
+                " received_bytes (--max-bytes) if that is meant."
             )
         part.total = total
+        return last + 1
 
     def _start_over(self, why: str, status: int) -> FetchFailed:
         self.part.discard()

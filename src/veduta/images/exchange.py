@@ -282,8 +282,8 @@ def check_length(answer: Answer, most: int) -> None:
     """Refuse a body that says of itself that it is too long. Raises FetchTooLarge."""
     if answer.length is not None and answer.length > most:
         raise FetchTooLarge(
-            f"{answer.address.shown} has {answer.length:,} bytes, at most {most:,} are allowed: raise received_bytes if"
-            " that is meant."
+            f"{answer.address.shown} has {answer.length:,} bytes, at most {most:,} are allowed: raise received_bytes"
+            " (--max-bytes) if that is meant."
         )
 
 

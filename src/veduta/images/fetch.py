@@ -92,7 +92,7 @@ class Fetcher:
         )
 
     def get(self, url: str) -> Fetched:
-        """The whole answer to a GET request, in memory.
+        """The whole answer to a GET request, in memory; one that might have been cut without a trace is refused.
 
         A server that is busy, or breaks off, is asked again, after the pause that it names or after half a second, one,
         two. Raises FetchRefused, FetchFailed, FetchLater, FetchTooLarge, FetchTooSlow.

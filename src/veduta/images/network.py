@@ -219,7 +219,8 @@ class _MeteredStream(httpcore2.NetworkStream):
             )
         if budget.wire_left == 0:
             raise FetchTooLarge(
-                f"The server sent more than {limits.received_bytes:,} bytes: raise received_bytes if that is meant."
+                f"The server sent more than {limits.received_bytes:,} bytes: raise received_bytes (--max-bytes) if that"
+                " is meant."
             )
         most = min(max_bytes, budget.wire_left)
         if budget.head_left is not None:

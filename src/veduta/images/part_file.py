@@ -15,7 +15,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self
 
 from veduta.errors import FetchAltered, OutputError
 from veduta.images.urls import shown
@@ -47,7 +47,7 @@ class PartFile:
         self.validator: str | None = None
         self.size = 0
         self._url = url
-        self._path = target.with_name(target.name + ".part")
+        self._path = part_of(target)
         self._note = target.with_name(target.name + ".part.json")
         self._hash = hashlib.sha256()
         self._checkpointed = 0
@@ -148,7 +148,7 @@ class PartFile:
                 file: BinaryIO = os.fdopen(os.open(self._path, flags, 0o666), "r+b")
             except OSError as error:
                 raise self._error(error) from error
-            if not _claim(file):
+            if not claim(file):
                 file.close()
                 raise OutputError(f"{self.target} is being downloaded by somebody else: wait until that has ended.")
             # Between opening and locking, another download may have given this very file its final name.
@@ -226,16 +226,26 @@ class PartFile:
         return OutputError(f"{self.target} can't be written, because {reason}.")
 
 
-def _claim(file: BinaryIO) -> bool:
-    """Lock the file for this process where the system has such locks; they end with the process."""
+def part_of(target: Path) -> Path:
+    """Where a download of this file grows."""
+    return target.with_name(target.name + ".part")
+
+
+def claim(file: IO[bytes], *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed, where the system has such locks; False where somebody else has it.
+
+    ``wait`` waits for that somebody instead.
+    """
     try:
         import fcntl
     except ImportError:  # Windows, which lets nobody rename or remove an open file
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         return False
+    except OSError:  # a file system without locks
+        return True
     return True
 
 

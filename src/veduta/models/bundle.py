@@ -149,7 +149,7 @@ def write_bundle(
     Raises ``UsageError`` for a folder that is taken, ``OutputError`` where writing fails, and what ``Bundle.load``
     raises.
     """
-    _check_target(folder, replace)
+    check_target(folder, replace)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -287,7 +287,8 @@ def _identity(values: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _check_target(folder: Path, replace: bool) -> None:
+def check_target(folder: Path, replace: bool) -> None:
+    """Raise ``UsageError`` where ``write_bundle`` would refuse to write to ``folder``."""
     if not folder.name:
         raise UsageError(f"{folder}: must end in the name of the folder to write the model to.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

@@ -35,7 +35,7 @@ class JsonObject:
     def text(self, key: str) -> str:
         """A text of 1 to ``MAX_TEXT`` printable characters."""
         value = self._value(key)
-        if not isinstance(value, str) or not value or len(value) > MAX_TEXT or not value.isprintable():
+        if not isinstance(value, str) or not is_text(value):
             self.refuse(key, f"must be a text of 1 to {MAX_TEXT} printable characters", value)
         return value
 
@@ -109,6 +109,11 @@ class JsonObject:
 
     def _inside(self, key: str) -> str:
         return f"{self.at}.{key}" if self.at else key
+
+
+def is_text(value: str) -> bool:
+    """Whether ``JsonObject.text`` takes it: 1 to ``MAX_TEXT`` characters, every one printable."""
+    return 0 < len(value) <= MAX_TEXT and value.isprintable()
 
 
 def read_object(file: Path, data: bytes) -> JsonObject:

@@ -70,6 +70,7 @@ class Tagger:
         session: its graph, compiled; shared with heat maps.
         labels: the labels of the first head, with the coarse labels of the taxonomy.
         preprocessing: what to ask the decoder for.
+        calibrated: whether the first head has a temperature, and photos are seen at the size that it was chosen at.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Tagger:
         self.labels = taxonomy.apply(self.head.labels)
         own = bundle.preprocessing
         self.preprocessing: Preprocessing = own if size is None else own.resized(size)
-        self._calibrated = self.head.temperature is not None and self.preprocessing == own
+        self.calibrated = self.head.temperature is not None and self.preprocessing == own
         self.coarse_sums = CoarseSums(self.labels)
         self._keep = drop_mask(self.labels, drop)
         self._read_environment = EnvironmentReading(self.labels)
@@ -154,7 +155,7 @@ class Tagger:
                 facts=facts[row],
                 crop=crops[row],
                 scores=best(scene[row], self.labels, self.top_k),
-                calibrated=self._calibrated,
+                calibrated=self.calibrated,
                 coarse=best(coarse[row], self.coarse_sums.labels, self.top_k) if coarse is not None else None,
                 environment=self._read_environment(scene[row]) if head.task == "single_label" else None,
                 attributes=attributes[row],

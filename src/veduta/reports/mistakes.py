@@ -3,85 +3,109 @@
 It shows photos of the set that was judged, so it stays on the machine that holds them and is never part of a model.
 
     folder/
-        index.html            the page; it holds all text and opens from the disk
-        assets/               its style, and the reliability diagram where matplotlib is there
-        thumbs/000.jpg ...    a thumbnail of each photo that is shown
+        index.html            the page; it holds all text and the diagram, and opens from the disk
+        assets/               its style
+        thumbs/<digest>.jpg   a thumbnail of each photo that is shown, by its content
+
+Everything else is there before the page is, so a run that is killed or finds the disk full leaves the earlier page as
+it was, or one that says that it is not finished.
 """
 
 from __future__ import annotations
 
+import base64
 import html
 import os
 import string
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from blake3 import blake3
 
 import veduta
 from veduta.errors import MissingExtra, PhotoError
-from veduta.evaluation.figures import WORDS, Judgement, shown
+from veduta.evaluation.evaluate import Evaluation
+from veduta.evaluation.figures import WORDS, shown
 from veduta.evaluation.metrics import Confusion
 from veduta.evaluation.mistakes import Mistake
 from veduta.images.decode import Thumbnail
 from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
 from veduta.models.bundle import Metric
-from veduta.reports.calibration import calibration_picture
-from veduta.reports.script_files import check_free, put, put_by_rename
+from veduta.reports.calibration import calibration_png
+from veduta.reports.report_folder import PAGE, PICTURE, ReportFolder
 from veduta.reports.words import asset
+from veduta.whole_file import write_whole
 
 THUMBNAIL_SIDE = 320
 PAIRS = 15
 
-_MARKER = '<meta name="generator" content="Veduta mistakes">'
+_FOLDER = ReportFolder("Veduta mistakes", ("assets", "thumbs"))
 _STYLES = ("report.css", "mistakes.css")
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UsageError where a page of mistakes can't go, before the work for it: a file, or somebody's other page."""
-    check_free(folder, _MARKER)
+    """Raise UsageError where a page of mistakes can't go, before the work for it: see ``ReportFolder.check_free``."""
+    _FOLDER.check_free(folder)
 
 
-def write_mistakes(
-    folder: Path, mistakes: Sequence[Mistake], judgement: Judgement, pool: DecodePool, *, model: str
-) -> Path:
+def write_mistakes(folder: Path, evaluation: Evaluation, pool: DecodePool) -> Path:
     """Write the page into a folder and return its path; an earlier page of mistakes there is replaced.
 
     The photos are decoded anew by ``pool`` for their thumbnails; one that has gone since is shown without.
     Raises UsageError as ``check_folder``, OutputError where the folder can't be written.
     """
-    check_folder(folder)
-    thumbnails = [pool.submit(mistake.path, [Thumbnail(THUMBNAIL_SIDE)]) for mistake in mistakes]
-    cards = []
-    for index, (mistake, waiting) in enumerate(zip(mistakes, thumbnails, strict=True)):
-        name = f"thumbs/{index:03d}.jpg"
+    _FOLDER.claim(folder)
+    mistakes = evaluation.mistakes
+    thumbnails = _put_thumbnails(folder, mistakes, pool)
+    for style in _STYLES:
+        write_whole(folder / "assets" / style, asset(style).encode())
+    page = _page(evaluation, [_card(mistake, name) for mistake, name in zip(mistakes, thumbnails, strict=True)])
+    write_whole(folder / PAGE, page.encode())
+    for picture in (folder / "thumbs").glob("*"):
+        if PICTURE.fullmatch(picture.name) and picture.name not in thumbnails:
+            with suppress(OSError):
+                picture.unlink()
+    return folder / PAGE
+
+
+def _page(evaluation: Evaluation, cards: Sequence[str]) -> str:
+    judgement = evaluation.judgement
+    unanswered = f", {len(evaluation.failures):,} without an answer" if evaluation.failures else ""
+    wrong = judgement.photos - int(judgement.matrix.trace())
+    return string.Template(asset("mistakes.html")).substitute(
+        marker=_FOLDER.marker,
+        version=html.escape(veduta.__version__),
+        title=_text(f"{evaluation.conditions.title}: mistakes on {judgement.data}"),
+        subtitle=f"{judgement.photos:,} photos judged{unanswered}",
+        figures="\n".join(_figure(metric) for metric in (*judgement.metrics, *evaluation.evidence)),
+        calibration=_calibration(evaluation),
+        confusions="\n".join(_pair(pair) for pair in judgement.confusions[:PAIRS]),
+        count=f"{len(cards):,} of {wrong:,} mistake{'s' * (wrong != 1)}, the surest first",
+        cards="\n".join(cards),
+    )
+
+
+def _put_thumbnails(folder: Path, mistakes: Sequence[Mistake], pool: DecodePool) -> list[str | None]:
+    """The name in ``thumbs`` of each photo's picture, None where it has gone."""
+    names: list[str | None] = []
+    for waiting in [pool.submit(mistake.path, [Thumbnail(THUMBNAIL_SIDE)]) for mistake in mistakes]:
         try:
             picture = waiting.result().inputs[0]
         except PhotoError:
-            cards.append(_card(mistake, None))
+            names.append(None)
             continue
         assert isinstance(picture, bytes), "a thumbnail is an encoded JPEG"
-        put(folder / name, picture)
-        cards.append(_card(mistake, name))
-    for style in _STYLES:
-        put(folder / "assets" / style, asset(style).encode())
-    page = string.Template(asset("mistakes.html")).substitute(
-        marker=_MARKER,
-        version=html.escape(veduta.__version__),
-        title=_text(f"{model}: mistakes on {judgement.data}"),
-        subtitle=f"{judgement.photos:,} photos judged",
-        figures="\n".join(_figure(metric) for metric in judgement.metrics),
-        calibration=_diagram(folder, judgement),
-        confusions="\n".join(_pair(pair) for pair in judgement.confusions[:PAIRS]),
-        count=f"{len(mistakes):,} mistake{'s' * (len(mistakes) != 1)}, the surest first",
-        cards="\n".join(cards),
-    )
-    put_by_rename(folder / "index.html", page.encode())
-    _remove_further_thumbnails(folder, len(mistakes))
-    return folder / "index.html"
+        names.append(f"{blake3(picture).hexdigest(length=16)}.jpg")
+        # By content, so that the earlier page keeps its own until the new one is there.
+        write_whole(folder / "thumbs" / f"{names[-1]}", picture, sync=False)
+    return names
 
 
 def _card(mistake: Mistake, thumbnail: str | None) -> str:
-    picture = f'<img src="{thumbnail}" alt="" loading="lazy">' if thumbnail else '<span class="blank">no picture</span>'
+    blank = '<span class="blank">no picture</span>'
+    picture = f'<img src="thumbs/{thumbnail}" alt="" loading="lazy">' if thumbnail else blank
     true = _text(mistake.true.name)
     name = os.fsencode(mistake.path).decode("utf-8", "backslashreplace")
     return f"""<article class="card">
@@ -108,25 +132,19 @@ def _pair(pair: Confusion) -> str:
     return f"<li><span>{_text(pair.true.name)} → {_text(pair.predicted.name)}</span> {share}</li>"
 
 
-def _diagram(folder: Path, judgement: Judgement) -> str:
-    try:
-        calibration_picture(judgement.bins, folder / "assets" / "calibration.png")
-    except MissingExtra:
-        return ""
+def _calibration(evaluation: Evaluation) -> str:
+    judgement = evaluation.judgement
     words = "The share of photos that are right over the probability of the first label"
-    return (
-        '    <section>\n      <h2>How far to believe it</h2>\n      <img class="diagram" src="assets/calibration.png" '
-        f'alt="{words}">\n    </section>'
-    )
+    try:
+        picture = base64.b64encode(calibration_png(judgement.bins)).decode("ascii")
+        diagram = f'      <img class="diagram" src="data:image/png;base64,{picture}" alt="{words}">\n'
+    except MissingExtra:
+        diagram = ""
+    remarks = filter(None, (judgement.calibration.remark, evaluation.conditions.caveat))
+    notes = "".join(f'      <p class="note">{_text(remark)}</p>\n' for remark in remarks)
+    return f"    <section>\n      <h2>How far to believe it</h2>\n{diagram}{notes}    </section>"
 
 
 def _text(text: str) -> str:
     """A text that can't be anything else in a page, nor turn the direction of what follows."""
     return html.escape(printable(text))
-
-
-def _remove_further_thumbnails(folder: Path, count: int) -> None:
-    """Those that only an earlier page showed."""
-    for picture in (folder / "thumbs").glob("[0-9][0-9][0-9].jpg"):
-        if int(picture.stem) >= count:
-            picture.unlink(missing_ok=True)

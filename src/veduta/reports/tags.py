@@ -21,6 +21,7 @@ import shutil
 import string
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,8 +31,10 @@ from blake3 import blake3
 import veduta
 from veduta.errors import OutputError
 from veduta.records import Failure
-from veduta.reports.script_files import PART, Chunks, Spool, check_free, not_written, put_by_rename
+from veduta.reports.report_folder import PAGE, PICTURE, ReportFolder
+from veduta.reports.script_files import Chunks, Spool
 from veduta.reports.words import asset, page_words
+from veduta.whole_file import not_written, write_whole
 
 FORMAT_VERSION = 1
 #: Bars on a card, and labels that a search in "the five likeliest" looks at.
@@ -39,13 +42,12 @@ SHOWN = 5
 
 _ROWS_A_FILE, _NAMES_A_FILE, _FAILURES_A_FILE = 100, 5000, 500
 _ASSETS = ("report.css", "store.js", "cards.js", "report.js")
-_MARKER = '<meta name="generator" content="Veduta">'
+_FOLDER = ReportFolder("Veduta", ("assets", "data", "thumbs", "heat"))
 _NONE = 0xFFFF
 #: Five labels, the coarse label, the first probability in 1/65535, flags, spare.
 _RECORD = struct.Struct("<7HBB")
 _INDOOR, _OUTDOOR, _NOTHING_FITS, _HAS_HEAT = 1, 2, 4, 8
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
-_PICTURE = re.compile(rf"{_DIGEST.pattern}\.(jpg|png|webp)({re.escape(PART)})?")
 
 Row = Mapping[str, Any]
 
@@ -70,7 +72,7 @@ class TagReport:
         self.folder = folder
         self._head = {"title": title, "model": model, "language": language}
         self._words = page_words(language) | dict(words or {})
-        check_free(folder, _MARKER)
+        _FOLDER.claim(folder, language)
         self._run = _new_run(folder)
         self._rows = Chunks(self._run, "rows", _ROWS_A_FILE)
         self._names = Chunks(self._run, "names", _NAMES_A_FILE)
@@ -94,7 +96,7 @@ class TagReport:
             if content:
                 suffix = _suffix(content)
                 # By rename, for an earlier report may be showing that very file; a sync for each would be slow.
-                put_by_rename(self.folder / kind / key[:2] / f"{key}.{suffix}", content, sync=False)
+                write_whole(self.folder / kind / key[:2] / f"{key}.{suffix}", content, sync=False)
                 compact[kind] = suffix
         if "thumbs" in compact or "heat" in compact:
             compact["key"] = key
@@ -112,9 +114,9 @@ class TagReport:
         self._check_open()
         for chunks in (self._rows, self._names, self._failures):
             chunks.close()
-        put_by_rename(self.folder / "index.html", _page(self._head).encode())
         for name in _ASSETS:
-            put_by_rename(self.folder / "assets" / name, asset(name).encode())
+            write_whole(self.folder / "assets" / name, asset(name).encode())
+        write_whole(self.folder / PAGE, _page(self._head).encode())
         head = self._head | {
             "version": FORMAT_VERSION,
             "run": self._run.name,
@@ -130,7 +132,7 @@ class TagReport:
         self._index.close()
         self._open = False
         _remove_earlier(self.folder, self._run, self._started)
-        return self.folder / "index.html"
+        return self.folder / PAGE
 
     def __enter__(self) -> TagReport:
         return self
@@ -249,7 +251,7 @@ def _plain(value: object) -> str | int | float:
 def _page(head: Mapping[str, str]) -> str:
     title = head["title"].encode("utf-8", "replace").decode()
     return string.Template(asset("index.html")).substitute(
-        marker=_MARKER,
+        marker=_FOLDER.marker,
         language=html.escape(head["language"]),
         title=html.escape(title),
         version=html.escape(veduta.__version__),
@@ -280,5 +282,6 @@ def _remove_earlier(folder: Path, run: Path, started: int) -> None:
             shutil.rmtree(other, ignore_errors=True)
     for kind in ("thumbs", "heat"):
         for picture in (folder / kind).glob("[0-9a-f][0-9a-f]/*"):
-            if _PICTURE.fullmatch(picture.name) and picture.lstat().st_mtime_ns < started:
-                picture.unlink(missing_ok=True)
+            with suppress(OSError):
+                if PICTURE.fullmatch(picture.name) and picture.lstat().st_mtime_ns < started:
+                    picture.unlink()

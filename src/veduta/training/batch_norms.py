@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from veduta.training.memory import keep_freed_memory
 from veduta.training.networks import Normalise, SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 
@@ -28,6 +29,7 @@ def rebase_statistics(network: SceneNetwork, photos: PhotoSet) -> None:
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
     hooks = [norm.register_forward_pre_hook(_adding(sums[norm])) for norm in norms]
+    keep_freed_memory()
     network.eval()
     normalise = Normalise(network.enlarge)
     try:

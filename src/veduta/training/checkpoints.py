@@ -52,8 +52,8 @@ Classifier = Literal["keep", "fresh"]
 #: The source that means the ImageNet weights which torchvision's authors publish; ``hub:NAME`` is one of the catalogue.
 HUB = "hub"
 
-#: Where training scripts put the weights among other things.
-_NESTED = ("state_dict", "model_state_dict", "model")
+#: Where training scripts put the weights among other things; the last is the one of our own runs.
+_NESTED = ("state_dict", "model_state_dict", "model", "network")
 
 _CLASSIFIER = {"classifier.weight", "classifier.bias"}
 
@@ -80,10 +80,10 @@ def load_weights(
 ) -> Origin | None:
     """Start a network from weights that somebody trained; None where ``source`` is, and the network stays as it is.
 
-    ``source`` is a weights file (torchvision's, timm's or our own layout), a bundle by name or folder
-    (``places100``), or ``hub``: the ImageNet weights of torchvision, downloaded once, and ``hub:NAME`` for another
-    entry of the catalogue. A name goes to a bundle first, then to a file here. Every tensor must have its place;
-    ``classifier`` "fresh" leaves the last layer out of that; "keep" takes it over, its classes being as many.
+    ``source`` is a weights file (torchvision's, timm's or our own layout; also the ``best.pt`` of a run), a bundle by
+    name or folder (``places100``), or ``hub``: the ImageNet weights of torchvision, downloaded once, and ``hub:NAME``
+    for another entry of the catalogue. A name goes to a bundle first, then to a file here. Every tensor must have its
+    place; ``classifier`` "fresh" leaves the last layer out of that; "keep" takes it over, its classes being as many.
 
     Raises WeightsError where weights can't be read or do not fit, BundleNotFound and what ``Bundle.load`` raises,
     FetchError where the hub can't be reached, UsageError for a network that was not built by name.
@@ -119,13 +119,6 @@ def fit_weights(
     _check_fit(path, fitted, expected, tensors, wanted.name)
     network.load_state_dict(fitted.tensors, strict=False)
     network.rectified = rectified
-
-
-def classes_in(tensors: Mapping[str, Tensor], architecture: str) -> int | None:
-    """How many classes the weights' own classifier tells apart; None where there is none for this architecture."""
-    wanted = find_architecture(architecture)
-    bias = fit(tensors, wanted, {"classifier.bias": torch.Size(())}).tensors.get("classifier.bias")
-    return None if bias is None else len(bias)
 
 
 def read_checkpoint(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:

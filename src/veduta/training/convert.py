@@ -67,20 +67,9 @@ def convert(
     check_name(name, overwrite)
     on_stage("reading the weights")
     network = _network(checkpoint, architecture, labels)
-    images = _images(wanted, photos)
-    before = _logits(network, images)
-    round_to_half(network)
-    after = _logits(network, images)
-    on_stage("exporting the graph")
-    graph = export_graph(network, wanted.sizes[0][0])
+    graph, found = _exported(network, wanted.sizes[0][0], _images(wanted, photos), on_stage)
     maps = "class_maps" if network.has_class_maps else None
     head = Head("labels", "single_label", Taxonomy.load(None).apply(labels), "logits", maps, maps is not None)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
-        on_stage("checking the graph against torch")
-        moved = int((before.argmax(1) != after.argmax(1)).sum())
-        found = _Checked(len(images), check_parity(network, path, images), float(np.abs(before - after).max()), moved)
     on_stage("writing the model")
     return write_bundle(
         home() / name,
@@ -147,6 +136,24 @@ def _network(checkpoint: Path, architecture: str, labels: Sequence[Label]) -> Sc
     network = build(architecture, len(labels))
     fit_weights(network, read_checkpoint(checkpoint), checkpoint, classifier="keep")
     return network.eval()
+
+
+def _exported(
+    network: SceneNetwork, side: int, images: NDArray[np.uint8], on_stage: Callable[[str], None]
+) -> tuple[bytes, _Checked]:
+    """Round the network to float16; its graph, and how both answer on ``images`` uint8 ``[n, h, w, 3]``."""
+    before = _logits(network, images)
+    round_to_half(network)
+    after = _logits(network, images)
+    on_stage("exporting the graph")
+    graph = export_graph(network, side)
+    on_stage("checking the graph against torch")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(graph)
+        parity = check_parity(network, path, images)
+    moved = int((before.argmax(1) != after.argmax(1)).sum())
+    return graph, _Checked(len(images), parity, float(np.abs(before - after).max()), moved)
 
 
 def _images(wanted: Preprocessing, photos: Sequence[Path]) -> NDArray[np.uint8]:

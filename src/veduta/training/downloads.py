@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import re
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from veduta.errors import FetchAltered, OutputError, UsageError
+from veduta.images.part_file import claim, part_of
 from veduta.models.store import home
 from veduta.training.catalogue import Published
+from veduta.whole_file import not_written, write_whole
 
 if TYPE_CHECKING:
     from veduta.images.fetch import Fetcher
 
 _MOST_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ADVICE = "without it a change of the file would go unseen: check its space and permissions"
 
 #: Bytes on disk, and bytes in all where that is known.
 OnBytes = Callable[[int, int | None], None]
@@ -61,6 +64,16 @@ def records() -> Path:
     return home().with_name("downloads.json")
 
 
+def bytes_in_cache(entry: Published) -> int:
+    """How much of the entry's file lies in the cache, whole or in part."""
+    target = cache() / entry.file_name
+    size = 0
+    for path in (target, part_of(target)):
+        with suppress(OSError):
+            size = max(size, path.stat().st_size)
+    return size
+
+
 def download(
     entry: Published,
     *,
@@ -73,7 +86,8 @@ def download(
 
     ``sha256`` is what the user knows it to be; without it the one recorded at the first download holds, and the first
     download itself is checked against the digits that the authors put into the file's name, where they did. ``mirror``
-    is the address of a folder that has the same file.
+    is the address of a folder that has the same file. Whoever comes second to a whole file asks nobody and waits for
+    nothing; while it is still being downloaded by another, the second is refused.
 
     Raises FetchAltered where the content is another, UsageError for a SHA-256 that can't be one or contradicts the
     record, OutputError where the disk is full or not writable, and what ``Fetcher.download`` raises.
@@ -88,20 +102,28 @@ def download(
         ) from error
     target = folder / entry.file_name
     if known is not None and target.is_file() and sha256_of(target) == known:
-        _record(entry.address, known)
+        _record(entry.address, known, target)
         return Downloaded(target, known)
     address = entry.address if mirror is None else f"{mirror.rstrip('/')}/{entry.file_name}"
-    if fetcher is not None:
-        path = fetcher.download(address, target, sha256=known, on_progress=on_bytes)
-    else:
-        from veduta.images.fetch import Fetcher
-
-        with Fetcher() as own:
-            path = own.download(address, target, sha256=known, on_progress=on_bytes)
+    try:
+        path = _fetched(address, target, known, fetcher, on_bytes)
+    except FetchAltered as error:
+        if sha256 is not None:
+            raise
+        raise _unlike_the_first(error) from error
     if known is None:
         known = _first_digest(path, entry, address)
-    _record(entry.address, known)
+    _record(entry.address, known, path)
     return Downloaded(path, known)
+
+
+def _fetched(address: str, target: Path, sha256: str | None, fetcher: Fetcher | None, on_bytes: OnBytes | None) -> Path:
+    if fetcher is not None:
+        return fetcher.download(address, target, sha256=sha256, on_progress=on_bytes)
+    from veduta.images.fetch import Fetcher
+
+    with Fetcher() as own:
+        return own.download(address, target, sha256=sha256, on_progress=on_bytes)
 
 
 def _expected(entry: Published, given: str | None) -> str | None:
@@ -150,20 +172,41 @@ def _read() -> dict[str, str]:
     return found
 
 
-def _record(address: str, digest: str) -> None:
-    known = _read()
-    if known.get(address) == digest:
-        return
+def _record(address: str, digest: str, path: Path) -> None:
+    """Remember what the file at ``path`` is, unless that is known. Raises FetchAltered, OutputError, UsageError."""
+    if _read().get(address) == digest:
+        return  # also where the list is read-only
+    with _alone():
+        known = _read()
+        expected = known.setdefault(address, digest)
+        if expected == digest:
+            text = json.dumps(known, indent=2, sort_keys=True) + "\n"
+            write_whole(records(), text.encode(), advice=_ADVICE)
+            return
+    with suppress(OSError):
+        path.unlink()
+    altered = f"{address} has the SHA-256 {digest}, expected was {expected}: nothing was kept."
+    raise _unlike_the_first(FetchAltered(altered))
+
+
+def _unlike_the_first(error: FetchAltered) -> FetchAltered:
+    """The same error, with where the expected hash comes from and how to accept another."""
+    return FetchAltered(
+        f"{error} The expected one was recorded at its first download: if the authors have really replaced the file, "
+        f"remove its line from {records()}."
+    )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else changes the list meanwhile. Raises OutputError."""
     path = records()
-    text = json.dumps(known | {address: digest}, indent=2, sort_keys=True) + "\n"
+    lock = path.with_name(path.name + ".lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=".downloads-", delete=False
-        ) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
     except OSError as error:
-        raise OutputError(
-            f"{path}: can't be written ({error.strerror}); without it a change would go unseen."
-        ) from error
+        raise not_written(path, error, _ADVICE) from error
+    with file:
+        claim(file, wait=True)
+        yield

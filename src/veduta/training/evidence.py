@@ -3,8 +3,8 @@
 Some layers of the network are averaged over positions, each is scaled to length one, and all are joined. Photos of one
 class are then taken for a normal distribution around their mean, with one covariance for all classes; evidence falls
 with the Mahalanobis distance to the nearest mean (Lee et al. 2018, "A Simple Unified Framework for Detecting
-Out-of-Distribution Samples and Adversarial Attacks") and rises with the energy of the logits (Liu et al. 2020,
-"Energy-based Out-of-distribution Detection").
+Out-of-Distribution Samples and Adversarial Attacks") and rises with the certainty of the answer, the negative entropy
+of its probabilities.
 
 What was tried beside it, and the figures, are in ``docs/evidence.md``; ``python -m bench evidence`` measures again.
 """
@@ -20,15 +20,16 @@ from torch import Tensor
 
 from veduta.errors import TrainingError
 from veduta.evaluation.evidence import KEPT, threshold_for
+from veduta.training.memory import keep_freed_memory
 from veduta.training.networks import Normalise, SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.taps import EvidenceModule, run_with_taps
 
-#: The layers that evidence reads, by architecture: for MobileNetV2 the ends of three blocks, before their next
+#: The layers that evidence reads, by architecture: of MobileNetV2 the ends of two blocks, before their next
 #: rectifier. Others read the embedding.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "mobilenet_v2": ("13", "16", "17"),
-    "two_towers": ("mobilenet.13", "mobilenet.16", "mobilenet.17"),
+    "mobilenet_v2": ("10", "17"),
+    "mobilenet_v2_128": ("10", "17"),
 }
 
 # Evidence of held-out photos has this mean and this standard deviation, as test scores in psychology do.
@@ -46,7 +47,7 @@ class Evidence(EvidenceModule):
         centre: mean of the joined layers, ``[d]``, d the sum of their sizes.
         whiten: ``[d, d]``, makes the covariance within a class the identity.
         means: the whitened class means ``[classes, d]``.
-        scales: mean and deviation of the distance, then of the energy, then of their sum ``[6]``.
+        scales: mean and deviation of the distance, then of the certainty, then of their sum ``[6]``.
     """
 
     centre: Tensor
@@ -54,21 +55,21 @@ class Evidence(EvidenceModule):
     means: Tensor
     scales: Tensor
 
-    def __init__(self, layers: Sequence[str], sizes: Sequence[int], classes: int, energy: float) -> None:
+    def __init__(self, layers: Sequence[str], sizes: Sequence[int], classes: int, certainty: float) -> None:
         super().__init__()
         total = sum(sizes)
         self.layers = tuple(layers)
-        self.energy = energy
+        self.certainty = certainty
         self.register_buffer("centre", torch.zeros(total))
         self.register_buffer("whiten", torch.zeros(total, total))
         self.register_buffer("means", torch.zeros(classes, total))
         self.register_buffer("scales", torch.tensor([0.0, 1.0] * 3))
 
     def forward(self, pooled: Sequence[Tensor], logits: Tensor) -> Tensor:
-        distance_mean, distance_spread, energy_mean, energy_spread, mean, spread = self.scales.unbind()
+        distance_mean, distance_spread, certainty_mean, certainty_spread, mean, spread = self.scales.unbind()
         nearness = (distance_mean - self.distance(pooled)) / distance_spread
-        lift = (energy_of(logits) - energy_mean) / energy_spread
-        return _MEAN + _DEVIATION * (nearness + self.energy * lift - mean) / spread
+        lift = (certainty_of(logits) - certainty_mean) / certainty_spread
+        return _MEAN + _DEVIATION * (nearness + self.certainty * lift - mean) / spread
 
     def distance(self, pooled: Sequence[Tensor]) -> Tensor:
         """The Mahalanobis distance ``[n]`` to the nearest class mean."""
@@ -88,9 +89,13 @@ def join(pooled: Sequence[Tensor]) -> Tensor:
     return torch.cat([each / each.square().mean(1, keepdim=True).clamp(min=1e-12).sqrt() for each in pooled], 1)
 
 
-def energy_of(logits: Tensor) -> Tensor:
-    """The energy ``[n]`` of logits ``[n, classes]``, log Σ exp: high where a class stands out."""
-    return logits.logsumexp(1)
+def certainty_of(logits: Tensor) -> Tensor:
+    """The negative entropy ``[n]`` of the softmax of logits ``[n, classes]``: Σ p log p, 0 where one class has all.
+
+    The energy of the logits, log Σ exp (Liu et al. 2020, "Energy-based Out-of-distribution Detection"), serves as well
+    or better on networks trained without mixup; mixup takes most of what it tells (``docs/evidence.md``).
+    """
+    return (logits.softmax(1) * logits.log_softmax(1)).sum(1)
 
 
 def fit_evidence(
@@ -99,30 +104,31 @@ def fit_evidence(
     held_out: PhotoSet,
     *,
     layers: Sequence[str] | None = None,
-    shrinkage: float = 0.1,
-    energy: float = 1.0,
+    shrinkage: float = 0.03,
+    certainty: float = 0.25,
 ) -> Evidence:
     """Evidence for ``network``, which must be in its final state, fitted to the photos that it was trained on.
 
-    ``shrinkage`` is the part of the covariance that is the same in all directions; ``energy`` is what the energy weighs
-    against the distance, both in units of their deviation over ``held_out``. Photos of many labels have one mean.
+    ``shrinkage`` is the part of the covariance that is the same in all directions; ``certainty`` is what the certainty
+    weighs against the distance, both in units of their deviation over ``held_out``. Photos of many labels have one
+    mean.
     Raises TrainingError for a layer that the network lacks.
     """
     if layers is None:
         layers = LAYERS.get(network.architecture or "", ("",))
     pooled, _ = read_layers(network, training, layers)
     targets = training.labels if training.task == "single_label" else np.zeros(len(training), np.int64)
-    evidence = fit_distance(pooled, targets.astype(np.int64), layers=layers, shrinkage=shrinkage, energy=energy)
+    evidence = fit_distance(pooled, targets.astype(np.int64), layers=layers, shrinkage=shrinkage, certainty=certainty)
     del pooled
     return fit_scales(evidence, *read_layers(network, held_out, layers))
 
 
 def fit_distance(
-    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, layers: Sequence[str], shrinkage: float, energy: float
+    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, layers: Sequence[str], shrinkage: float, certainty: float
 ) -> Evidence:
     """Centre, covariance and class means, from pooled layers ``[n, d_i]`` and targets ``[n]`` of training photos."""
     centre, whiten, means = fit_normal(join(pooled), targets, shrinkage)
-    evidence = Evidence(layers, [each.shape[1] for each in pooled], len(means), energy)
+    evidence = Evidence(layers, [each.shape[1] for each in pooled], len(means), certainty)
     with torch.no_grad():
         evidence.centre.copy_(_half(centre))
         evidence.whiten.copy_(_half(whiten))
@@ -153,9 +159,9 @@ def fit_scales(evidence: Evidence, pooled: Sequence[Tensor], logits: Tensor) -> 
     """Give evidence the mean 50 and the deviation 10 over photos that served no fit; returns it."""
     with torch.no_grad():
         evidence.scales.copy_(torch.tensor([0.0, 1.0] * 3))
-        distance, energy = evidence.distance(pooled), energy_of(logits)
-        parts = [distance.mean(), _spread(distance), energy.mean(), _spread(energy)]
-        total = (parts[0] - distance) / parts[1] + evidence.energy * (energy - parts[2]) / parts[3]
+        distance, certainty = evidence.distance(pooled), certainty_of(logits)
+        parts = [distance.mean(), _spread(distance), certainty.mean(), _spread(certainty)]
+        total = (parts[0] - distance) / parts[1] + evidence.certainty * (certainty - parts[2]) / parts[3]
         evidence.scales.copy_(torch.stack([*parts, total.mean(), _spread(total)]))
     return evidence
 
@@ -175,6 +181,7 @@ def read_layers(
 
     Raises TrainingError for a layer that the network lacks.
     """
+    keep_freed_memory()
     network.eval()
     normalise = Normalise(network.enlarge)
     found: list[list[Tensor]] = [[] for _ in (*layers, "logits")]

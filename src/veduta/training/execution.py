@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, nn
 
-from veduta.errors import MissingExtra, TrainingError
+from veduta.errors import MissingExtra, TrainingError, VedutaError
 from veduta.training.batches import Share
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -76,30 +76,66 @@ def launch(
         torch.set_num_threads(execution.threads)
     chosen = precision or execution.precision
     if chosen == "auto":
-        # Several processes would each measure something else.
-        chosen, why = ("float32", "several processes") if share.processes > 1 else choose_precision(network, images)
+        if share.processes > 1:
+            # Each would measure something else.
+            chosen, why = "float32", "several processes"
+        else:
+            chosen, why = choose_precision(network, images, _fabric(execution, share).device)
         on_note(f"{chosen}: {why}")
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if share.processes > 1 else 1
-    fabric = Fabric(
-        accelerator=execution.accelerator,
-        strategy="ddp" if share.processes > 1 else "auto",
-        devices=local,
-        num_nodes=share.processes // local,
-        precision="bf16-mixed" if chosen == "bfloat16" else "32-true",
-        # Named, so that a job of a cluster's queue is not taken for one that wants processes.
-        plugins=[TorchElasticEnvironment() if share.processes > 1 else LightningEnvironment()],
-        loggers=[_event_writer(run)] if execution.tensorboard else [],
-    )
+    fabric = _fabric(execution, share, chosen, [event_writer(run)] if execution.tensorboard else [])
     fabric.launch()
     return fabric, chosen
 
 
-def choose_precision(network: nn.Module, images: Tensor) -> tuple[Literal["float32", "bfloat16"], str]:
-    """The faster arithmetic for training steps on ``images`` float ``[n, 3, h, w]``, and the figures behind it.
+def first_alone(execution: Execution, share: Share, work: Callable[[], object]) -> None:
+    """Let the first process of each machine do ``work``, such as a download, while the others wait for its end.
 
-    The trial's gradients are thrown away and the buffers put back; the weights never move.
+    Raises what ``work`` raises there, and TrainingError in the processes that waited for nothing.
     """
-    images = images.contiguous(memory_format=torch.channels_last)
+    if share.processes == 1:
+        work()
+        return
+    fabric = _fabric(execution, share)
+    fabric.launch()
+    failure = None
+    if fabric.local_rank == 0:
+        try:
+            work()
+        except VedutaError as error:
+            failure = error
+    failures = fabric.all_reduce(torch.tensor(float(failure is not None), device=fabric.device), reduce_op="sum")
+    if failure is not None:
+        raise failure
+    if failures:
+        raise TrainingError("the first process could not go on; what it says tells why.")
+
+
+def _fabric(
+    execution: Execution, share: Share, precision: str = "float32", loggers: Sequence[TensorBoardLogger] = ()
+) -> Fabric:
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if share.processes > 1 else 1
+    return Fabric(
+        accelerator=execution.accelerator,
+        strategy="ddp" if share.processes > 1 else "auto",
+        devices=local,
+        num_nodes=share.processes // local,
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
+        # Named, so that a job of a cluster's queue is not taken for one that wants processes.
+        plugins=[TorchElasticEnvironment() if share.processes > 1 else LightningEnvironment()],
+        loggers=list(loggers),
+    )
+
+
+def choose_precision(
+    network: nn.Module, images: Tensor, device: torch.device
+) -> tuple[Literal["float32", "bfloat16"], str]:
+    """The faster arithmetic on ``device`` for steps on ``images`` float ``[n, 3, h, w]``, and the figures behind it.
+
+    The network moves to ``device``. The trial's gradients are thrown away and the buffers put back; the weights keep
+    their values.
+    """
+    network.to(device)
+    images = images.to(device).contiguous(memory_format=torch.channels_last)
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     seconds = {"float32": float("inf"), "bfloat16": float("inf")}
     # In turn, and the best of each: what else the machine does meets both.
@@ -125,7 +161,8 @@ def _seconds_of_a_step(network: nn.Module, images: Tensor, mixed: bool) -> float
     return time.perf_counter() - start
 
 
-def _event_writer(run: Path) -> TensorBoardLogger:
+def event_writer(run: Path) -> TensorBoardLogger:
+    """Writes events into a run's folder, from the first event on. Raises MissingExtra without TensorBoard."""
     try:
         return TensorBoardLogger(run, name="tensorboard", version="")
     except ModuleNotFoundError as error:

@@ -20,7 +20,6 @@ from veduta.errors import TrainingError
 from veduta.images.preprocess import Preprocessing
 from veduta.training.normalise import Normalise, Recentre
 from veduta.training.taps import EvidenceModule, run_with_taps
-from veduta.training.towers import EMBEDDING_SIZES, TwoTowers
 
 __all__ = ["ARCHITECTURES", "Architecture", "BundleGraph", "Normalise", "SceneNetwork", "build", "find_architecture"]
 
@@ -194,10 +193,6 @@ def _fully_connected(make: Callable[..., nn.Module]) -> Parts:
     return network.features, nn.Sequential(head)
 
 
-def _two_towers() -> Parts:
-    return TwoTowers(), None
-
-
 ARCHITECTURES: dict[str, Architecture] = {
     "mobilenet_v2": Architecture(
         "mobilenet_v2", partial(_mobilenet, models.mobilenet_v2), 1280, 32, body="features.", classifier="classifier.1"
@@ -211,8 +206,17 @@ ARCHITECTURES: dict[str, Architecture] = {
         classifier="classifier.1",
         rectified=True,
     ),
-    "two_towers": Architecture(
-        "two_towers", _two_towers, sum(EMBEDDING_SIZES), 32, body="features.", enlarge=1.25, side=128, short_side=128
+    # For photos that have no more than 128 pixels: the graph enlarges them, for a network sees more in larger ones.
+    "mobilenet_v2_128": Architecture(
+        "mobilenet_v2_128",
+        partial(_mobilenet, models.mobilenet_v2),
+        1280,
+        32,
+        body="features.",
+        classifier="classifier.1",
+        enlarge=1.75,
+        side=128,
+        short_side=128,
     ),
     "resnet18": Architecture("resnet18", partial(_resnet, models.resnet18), 512, 32),
     "resnet50": Architecture("resnet50", partial(_resnet, models.resnet50), 2048, 32),

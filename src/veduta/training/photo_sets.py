@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from veduta.datasets.folders import LabelledPhotos
+from veduta.datasets.reading import read_photo
 from veduta.errors import TrainingError, UsageError
-from veduta.images.decode import decode, read_bytes
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Task
 
@@ -31,17 +29,7 @@ class PhotoFiles:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """uint8 ``[h, w, 3]``. Raises PhotoError, naming the file."""
-        path = self.paths[index]
-        return decode(read_bytes(Path(path)), [self.wanted], name=path).pixels(0)
-
-    def read_all(self) -> NDArray[np.uint8]:
-        """All of them in memory, uint8 ``[n, h, w, 3]``."""
-        height, width = self.wanted.sizes[0]
-        pixels = np.empty((len(self), height, width, 3), np.uint8)
-        with ThreadPoolExecutor(2) as pool:
-            for index, image in enumerate(pool.map(self.__getitem__, range(len(self)))):
-                pixels[index] = image
-        return pixels
+        return read_photo(self.paths[index], self.wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +69,12 @@ class PhotoSet:
     def task(self) -> Task:
         """One label for each photo, or any number of them."""
         return "single_label" if self.targets.ndim == 1 else "multi_label"
+
+    @property
+    def side(self) -> int:
+        """The shorter side of the photos, in pixels."""
+        sides = self.pixels.wanted.sizes[0] if isinstance(self.pixels, PhotoFiles) else self.pixels.shape[1:3]
+        return int(min(sides))
 
     @property
     def chosen(self) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from veduta.models.bundle import Bundle
 from veduta.models.store import home
 from veduta.training.catalogue import Published, published
 from veduta.training.convert import check_name, convert, labels_named
-from veduta.training.downloads import Downloaded, OnBytes, download
+from veduta.training.downloads import Downloaded, OnBytes, bytes_in_cache, cache, download
 from veduta.training.networks import find_architecture
 
 if TYPE_CHECKING:
@@ -93,8 +93,19 @@ def _source(entry: Published, found: Downloaded) -> str:
 
 
 def _check_room(entry: Published) -> None:
-    """Graph and weights take as much as the file, both in float16, and a copy while they are written."""
-    folder = next(each for each in (home(), *home().parents) if each.is_dir())
-    needed, free = 2 * entry.megabytes, shutil.disk_usage(folder).free // 10**6
+    """Graph and weights take as much as the file, both in float16, and a copy while they are written.
+
+    The file itself comes on top, as far as it is still to come, where the cache lies on the same disk; on another one
+    the download looks for its own room.
+    """
+    store, kept = _nearest(home()), _nearest(cache())
+    needed, free = 2 * entry.megabytes, shutil.disk_usage(store).free // 10**6
+    if store.stat().st_dev == kept.stat().st_dev:
+        needed += max(0, entry.megabytes - bytes_in_cache(entry) // 10**6)
     if free < needed:
-        raise OutputError(f"{folder}: has {free:,} MB free, and {entry.name} needs {needed:,}; make room first.")
+        raise OutputError(f"{store}: has {free:,} MB free, and {entry.name} needs {needed:,}; make room first.")
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.is_dir())

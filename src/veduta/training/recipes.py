@@ -6,44 +6,40 @@ can Distort Pretrained Features and Underperform Out-of-Distribution").
 
 from __future__ import annotations
 
-import tempfile
+import csv
+import io
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from veduta.datasets.folders import list_class_folders
+from veduta import __version__
 from veduta.datasets.split import hold_out_share
-from veduta.datasets.tables import read_label_table
-from veduta.errors import BundleNotFound, TrainingError, UsageError
-from veduta.evaluation.calibration import calibrate
+from veduta.errors import TrainingError
+from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
-from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, Task, write_bundle
-from veduta.models.session import Session
-from veduta.models.store import find
-from veduta.records import Label
+from veduta.models.bundle import Bundle, check_target
 from veduta.training.batch_norms import rebase_statistics
-from veduta.training.card import Card, Source, write_card
-from veduta.training.checkpoints import load_weights
-from veduta.training.execution import share_of_this_process
-from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
-from veduta.training.loop import EpochResult, Execution, Schedule, has_checkpoint, train
-from veduta.training.networks import SceneNetwork, build, find_architecture
+from veduta.training.checkpoints import Origin
+from veduta.training.custom_bundle import Making, write_custom_bundle
+from veduta.training.loop import Callbacks, EpochResult, Execution, Schedule, train_opened
+from veduta.training.networks import SceneNetwork, find_architecture
+from veduta.training.opening import OpenRun, check_enough, open_run
 from veduta.training.photo_sets import PhotoFiles, PhotoSet
 from veduta.training.probe import fit_classifier
-from veduta.training.validation import figures
+from veduta.training.run_folder import Fact
+from veduta.training.start import architecture_for, start_network
+from veduta.training.user_data import ReadPhotos, check_left, read_dataset, read_photos
 
-#: Photos that take more memory than this stay on disk and are decoded each time.
-MEMORY = 4 * 2**30
+#: The photos of a run that could not be decoded, with the reason.
+LEFT_OUT = "left_out.csv"
 
-_ARCHITECTURE = "mobilenet_v2"
-_PARITY_PHOTOS = 200
 # So many photos tell a channel's mean and variance well enough.
 _REBASE_PHOTOS = 5000
+# So many are named in a sentence.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +47,9 @@ class Recipe:
     """What to make of the photos.
 
     ``weights`` is what ``load_weights`` takes; without any the network starts from nothing, which takes many photos and
-    epochs. ``architecture`` None is that of the weights where they are a model's, else MobileNetV2. ``size`` is the
-    side of the square that the bundle will look at. ``validation_share`` of each class is held out to choose the epoch
-    and the temperature.
+    epochs. ``architecture`` None is that of the weights where they are a model's or published, else MobileNetV2.
+    ``size`` is the side of the square that the bundle will look at; a schedule whose side is 0 trains on crops as large
+    as the network sees it. ``validation_share`` of each class is held out to choose the epoch and the temperature.
     """
 
     architecture: str | None = None
@@ -66,59 +62,15 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What a long run tells its caller: each step (its number, how many, the loss), each epoch, a sentence now and
-    then, and before the first step the schedule as it will be done.
+    then, before the first step the schedule as it will be done, and before that each photo that was read (how many
+    were, and how many there are).
     """
 
     step: Callable[[int, int, float], None] = lambda _step, _steps, _loss: None
     epoch: Callable[[EpochResult], None] = lambda _result: None
     note: Callable[[str], None] = lambda _words: None
     start: Callable[[Schedule], None] = lambda _schedule: None
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """Photos by path with their targets, int64 ``[n]`` or float32 ``[n, c]``, and the c names of these."""
-
-    name: str
-    paths: tuple[str, ...]
-    targets: NDArray[np.int64] | NDArray[np.float32]
-    labels: tuple[str, ...]
-
-    @property
-    def task(self) -> Task:
-        """One label for each photo, or any number of them."""
-        return "single_label" if self.targets.ndim == 1 else "multi_label"
-
-
-def read_dataset(data: Path) -> Dataset:
-    """A folder with a folder of photos for each class, or a CSV table with a path and a 0 or 1 for each label.
-
-    Raises UsageError where it is neither, a class has no photo, or there are fewer than two classes.
-    """
-    if data.is_file():
-        table = read_label_table(data)
-        return Dataset(data.stem, table.paths, table.present, table.labels)
-    if not data.is_dir():
-        raise UsageError(f"{data} is not there; give a folder with a folder for each class, or a CSV table.")
-    folders = sorted(each.name for each in data.iterdir() if each.is_dir() and not each.name.startswith("."))
-    if len(folders) < 2:
-        raise UsageError(f"{data} holds {len(folders)} class folders; a training needs two or more, or a CSV table.")
-    samples = list_class_folders(data, folders)
-    place = {name: target for target, name in enumerate(folders)}
-    targets = np.array([place[sample.label or ""] for sample in samples], np.int64)
-    return Dataset(data.name, tuple(sample.path for sample in samples), targets, tuple(folders))
-
-
-def read_photos(dataset: Dataset, wanted: Preprocessing, *, memory: int | None = None) -> PhotoSet:
-    """The photos decoded, where ``memory`` bytes (None is ``MEMORY``) hold them; else each is whenever it is needed.
-
-    Raises PhotoError, naming the first file that can't be decoded.
-    """
-    files = PhotoFiles(dataset.paths, wanted)
-    height, width = wanted.sizes[0]
-    if len(files) * height * width * 3 > (MEMORY if memory is None else memory):
-        return PhotoSet(files, dataset.targets)
-    return PhotoSet(files.read_all(), dataset.targets)
+    photo: Callable[[int, int], None] = lambda _done, _all: None
 
 
 def fit(
@@ -131,125 +83,112 @@ def fit(
 ) -> Bundle | None:
     """Train on ``data`` and write ``run/bundle``; a killed run with the same arguments goes on.
 
-    Under torchrun only the first process writes; the others return None.
-    Raises UsageError, PhotoError, TrainingError, OutputError, and what ``load_weights`` raises.
+    Photos that can't be decoded are left out, told, and listed in ``run/left_out.csv``. Under torchrun only the first
+    process writes; the others return None.
+    Raises UsageError, TrainingError, OutputError, and what ``load_weights`` raises.
     """
-    recipe = replace(recipe, architecture=_architecture(recipe))
+    architecture = architecture_for(recipe.architecture, recipe.weights)
+    wanted = _preprocessing(architecture, recipe.size)
     dataset = read_dataset(data)
     held = hold_out_share(dataset.targets, recipe.validation_share, recipe.schedule.seed)
-    wanted = _preprocessing(recipe)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.schedule.seed)
-        network = build(_architecture(recipe), len(dataset.labels))
-    load_weights(network, recipe.weights)
-    progress.note(f"reading {len(held):,} photos of {len(dataset.labels)} classes; {int(held.sum()):,} are held out")
-    photos = read_photos(dataset, wanted)
-    training, validation = photos.subset(~held), photos.subset(held)
-    schedule = _fitting(recipe.schedule, len(training), progress)
-    progress.start(schedule)
-    if recipe.weights is not None and not has_checkpoint(run):
-        progress.note("fitting the classifier to the pretrained features")
-        fit_classifier(network, training)
-    trained = train(
+    check_target(run / "bundle", replace=True)
+    schedule = _fitting(recipe.schedule, int((~held).sum()), progress)
+    network, origin = start_network(
+        architecture, len(dataset.labels), recipe.weights, schedule.seed, execution, progress.note
+    )
+    listed = PhotoSet(PhotoFiles(dataset.paths, wanted), dataset.targets)
+    with open_run(
         network,
-        training,
-        validation,
+        listed.subset(~held),
+        listed.subset(held),
         schedule,
         run,
-        execution=execution,
-        on_step=progress.step,
-        on_epoch=progress.epoch,
-        on_note=progress.note,
-    )
-    if share_of_this_process().rank:
-        return None
-    if schedule.frozen_statistics:
+        execution,
+        begun_with=_begun_with(recipe, architecture, origin),
+        told=_told(recipe, data, architecture, origin),
+    ) as opened:
+        progress.note(
+            f"reading {len(held):,} photos of {len(dataset.labels)} classes; {int(held.sum()):,} are held out"
+        )
+        read = read_photos(dataset, wanted, on_photo=progress.photo)
+        _tell_left_out(read, opened, progress.note)
+        check_left(dataset, ~held, read)
+        training, validation = read.photos.subset(~held[read.kept]), read.photos.subset(held[read.kept])
+        check_enough(training, validation, network, opened.schedule, opened.share)
+        trained = _train(opened, network, training, validation, origin, progress)
+        if opened.share.rank:
+            return None
+        progress.note("exporting, and checking the graph against torch")
+        making = Making(
+            dataset, architecture, wanted, recipe.validation_share, opened.schedule, origin, len(read.failures)
+        )
+        return write_custom_bundle(trained, validation, making, run / "bundle", progress.note)
+
+
+def _train(
+    run: OpenRun,
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    origin: Origin | None,
+    progress: Progress,
+) -> SceneNetwork:
+    progress.start(run.schedule)
+    if origin is not None and not run.goes_on:
+        progress.note("fitting the classifier to the pretrained features")
+        fit_classifier(network, training)
+    callbacks = Callbacks(progress.step, progress.epoch, progress.note)
+    trained = train_opened(run, network, training, validation, callbacks)
+    if run.schedule.frozen_statistics and not run.share.rank:
         spread = np.linspace(0, len(training) - 1, min(_REBASE_PHOTOS, len(training))).astype(np.int64)
         rebase_statistics(trained, training.subset(spread))
-    progress.note("exporting, and checking the graph against torch")
-    return _export(trained, dataset, validation, replace(recipe, schedule=schedule), run / "bundle", progress.note)
+    return trained
 
 
-def _export(
-    network: SceneNetwork,
-    dataset: Dataset,
-    validation: PhotoSet,
-    recipe: Recipe,
-    out: Path,
-    note: Callable[[str], None],
-) -> Bundle:
-    round_to_half(network)
-    graph = export_graph(network, recipe.size)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
-        some = validation.subset(np.linspace(0, len(validation) - 1, min(_PARITY_PHOTOS, len(validation))).astype(int))
-        difference = check_parity(network, path, some.read(0, len(some)))
-        session = Session(path)
-        logits = np.concatenate(
-            [session.run(images.numpy(), ["logits"])["logits"] for images in validation.batches(64)]
-        )
-    truth = validation.labels
-    targets = truth.astype(np.int64) if dataset.task == "single_label" else truth > 0
-    temperature, calibration = calibrate(logits, targets, dataset.task)
-    if temperature is None:
-        note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
-    maps = network.has_class_maps
-    head = Head(
-        name="classes" if dataset.task == "single_label" else "labels",
-        task=dataset.task,
-        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
-        class_maps="class_maps" if maps else None,
-        class_maps_mean_is_logits=maps,
-        temperature=temperature,
+def _begun_with(recipe: Recipe, architecture: str, origin: Origin | None) -> dict[str, Fact]:
+    return {
+        "architecture": architecture,
+        "size": recipe.size,
+        "held-out share": recipe.validation_share,
+        "start weights": "none" if origin is None else f"SHA-256 {origin.sha256[:16]}",
+    }
+
+
+def _told(recipe: Recipe, data: Path, architecture: str, origin: Origin | None) -> dict[str, Any]:
+    """What the run's configuration says beside the schedule, for whoever repeats it."""
+    start = None if origin is None else {"source": origin.source, "file": str(origin.path), "sha256": origin.sha256}
+    return {
+        "veduta": __version__,
+        "data": str(data.resolve()),
+        "held_out_share": recipe.validation_share,
+        "architecture": architecture,
+        "size": recipe.size,
+        "start_weights": start,
+    }
+
+
+def _tell_left_out(read: ReadPhotos, run: OpenRun, note: Callable[[str], None]) -> None:
+    """A sentence, and a row for each photo in the run's folder."""
+    if not read.failures:
+        return
+    named = ", ".join(printable(each.path) for each in read.failures[:_NAMED])
+    more = " and others" if len(read.failures) > _NAMED else ""
+    note(
+        f"{len(read.failures):,} of {len(read.kept):,} photos can't be decoded and are left out: {named}{more}; "
+        f"{run.folder.path / LEFT_OUT} says why."
     )
-    measured = figures(logits, validation.labels)
-    metrics = tuple(
-        Metric(name, round(value, 4), f"{dataset.name}, held out", len(validation))
-        for name, value in measured.items()
-        if name != "loss"
-    )
-    about = Card(
-        name=dataset.name,
-        summary=_summary(dataset, recipe),
-        metrics=metrics,
-        sources=_sources(dataset, recipe),
-        making=(_making(recipe), calibration),
-        limits=_limits(temperature is not None),
-        not_for=("Decisions about people.",),
-        parity=difference,
-        parity_photos=len(some),
-    )
-    return write_bundle(
-        out,
-        name=_bundle_name(dataset.name),
-        kind="classifier",
-        graph=graph,
-        preprocessing=_preprocessing(recipe),
-        heads=[head],
-        card=write_card(about),
-        embedding=OutputSpec("embedding", network.classifier.in_features),
-        metrics=metrics,
-        architecture=recipe.architecture,
-        weights=export_weights(network),
-        replace=True,
-    )
+    if not run.share.rank:
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerows([("path", "reason"), *((printable(each.path), each.message) for each in read.failures)])
+        run.folder.write_text(LEFT_OUT, text.getvalue())
 
 
-def _architecture(recipe: Recipe) -> str:
-    if recipe.architecture is not None:
-        return recipe.architecture
-    if recipe.weights is not None:
-        with suppress(BundleNotFound):
-            return Bundle.load(find(recipe.weights)).architecture or _ARCHITECTURE
-    return _ARCHITECTURE
-
-
-def _preprocessing(recipe: Recipe) -> Preprocessing:
-    smallest = find_architecture(_architecture(recipe)).smallest
-    if recipe.size < smallest:
-        raise TrainingError(f"{recipe.architecture} sees photos from {smallest} pixels on; {recipe.size} are too few.")
-    return Preprocessing(fit="crop", sizes=((recipe.size, recipe.size),), short_side=recipe.size, filter="bilinear")
+def _preprocessing(architecture: str, size: int) -> Preprocessing:
+    smallest = find_architecture(architecture).smallest
+    if size < smallest:
+        raise TrainingError(f"{architecture} sees photos from {smallest} pixels on; {size} are too few.")
+    return Preprocessing(fit="crop", sizes=((size, size),), short_side=size, filter="bilinear")
 
 
 def _fitting(schedule: Schedule, photos: int, progress: Progress) -> Schedule:
@@ -260,44 +199,3 @@ def _fitting(schedule: Schedule, photos: int, progress: Progress) -> Schedule:
         schedule = replace(schedule, batch_size=most)
     steps = photos // schedule.batch_size
     return replace(schedule, warm_up_steps=min(schedule.warm_up_steps, steps))
-
-
-def _summary(dataset: Dataset, recipe: Recipe) -> str:
-    told = "which of {} classes a photo is" if dataset.task == "single_label" else "which of {} labels a photo has"
-    return (
-        f"Tells {told.format(len(dataset.labels))}. A {recipe.architecture}, for photos of {recipe.size} by "
-        f"{recipe.size} pixels."
-    )
-
-
-def _sources(dataset: Dataset, recipe: Recipe) -> tuple[Source, ...]:
-    share = f"training; {recipe.validation_share:.0%} held out by a seeded rule to choose the epoch and to calibrate"
-    photos = Source(f"{dataset.name}: {len(dataset.paths):,} photos", share, "not stated")
-    if recipe.weights is None:
-        return (photos,)
-    return (photos, Source(f"weights {Path(str(recipe.weights)).name}", "start", "those of their authors"))
-
-
-def _making(recipe: Recipe) -> str:
-    schedule = recipe.schedule
-    start = "From fresh weights" if recipe.weights is None else "The classifier was fitted first, then"
-    return (
-        f"{start} all layers were trained, up to {schedule.epochs} epochs at {schedule.side} pixels, batches of "
-        f"{schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
-    )
-
-
-def _limits(calibrated: bool) -> tuple[str, ...]:
-    chosen = "the epoch and the temperature" if calibrated else "the epoch"
-    uncalibrated = ("The scores are not calibrated: they order the classes, and mean no more.",)
-    return (
-        f"The held-out photos also chose {chosen}, so the figures are a little too good.",
-        *(() if calibrated else uncalibrated),
-        "A photo of anything else gets these labels too.",
-    )
-
-
-def _bundle_name(name: str) -> str:
-    """The data's name with what a folder may not be called replaced."""
-    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name)
-    return kept.strip("._-")[:64] or "model"

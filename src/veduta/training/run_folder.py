@@ -7,23 +7,30 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import torch
-from blake3 import blake3
-from numpy.typing import NDArray
 from torch import Tensor
 
 from veduta.errors import OutputError, TrainingError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 CHECKPOINT, BEST, LOG, CONFIG, CURVES = "checkpoint.pt", "best.pt", "log.jsonl", "config.json", "curves.png"
 
 #: Changes when a checkpoint of before can't be gone on from.
 VERSION = 1
+
+#: What a run is begun with beside its schedule, by name: a setting, or the hash of something.
+Fact = str | int | float
+#: The names of those whose value says nothing to people.
+HASHED = ("photos", "labels")
 
 # Keys, sizes and the archive around the tensors, rounded up.
 _OVERHEAD = 2**20
@@ -82,25 +89,50 @@ class RunFolder:
             raise TrainingError(f"{path} holds something else than a checkpoint; name another folder.")
         return state
 
-    def check_same_run(self, saved: Mapping[str, Any], schedule: Mapping[str, Any], photos: str) -> None:
+    def check_same_run(
+        self, saved: Mapping[str, Any], schedule: Mapping[str, Any], begun_with: Mapping[str, Fact]
+    ) -> None:
         """A checkpoint of other settings would be gone on from in silence otherwise.
 
-        Raises TrainingError, naming the first setting that differs from ``schedule``, or the photos.
+        Raises TrainingError, naming the first setting that differs from ``schedule``, or fact from ``begun_with``.
         """
         if saved.get("version") != VERSION:
             raise TrainingError(f"the checkpoint in {self.path} is of another version; name another folder.")
-        before, now = saved["schedule"], schedule
-        other = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-        if other:
-            name = other[0]
+        # Checkpoints used to tell the labels alone; what one does not tell can't be compared.
+        facts = saved.get("begun_with", {"labels": saved.get("photos")})
+        both = {name: (facts[name], now) for name, now in begun_with.items() if name in facts}
+        settings = {name: (before, schedule.get(name)) for name, before in saved["schedule"].items()}
+        for name, (before, now) in sorted(settings.items()) + list(both.items()):
+            if before == now:
+                continue
+            differs = f"{name} {before}, not {now}" if name not in HASHED else f"other {name}"
             raise TrainingError(
-                f"the run in {self.path} was begun with {name} {before.get(name)}, not {now.get(name)}; give the same "
-                "settings to go on, or another folder to begin anew."
+                f"the run in {self.path} was begun with {differs}; give the same to go on, or another folder to begin "
+                "anew."
             )
-        if saved["photos"] != photos:
-            raise TrainingError(
-                f"the run in {self.path} was begun with other photos; give the same to go on, or another folder."
-            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other training out of the folder, which is there, until the end of the context or the process.
+
+        Raises TrainingError where one is at work in it. Windows and some network disks have no such locks.
+        """
+        if fcntl is None:
+            yield
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TrainingError(
+                    f"another training is at work in {self.path}; wait until it has ended, or name another folder."
+                ) from error
+            except OSError:
+                pass  # a disk without locks
+            yield
+        finally:
+            os.close(handle)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a whole text file. Raises OutputError."""
@@ -141,15 +173,6 @@ class RunFolder:
                 f"{path} can't be written ({reason}); make room, then start the same run again: it goes on from its "
                 "last checkpoint."
             ) from error
-
-
-def fingerprint(*arrays: NDArray[Any]) -> str:
-    """What tells one set of targets from another: their BLAKE3."""
-    hashed = blake3()
-    for array in arrays:
-        hashed.update(str(array.shape).encode())
-        hashed.update(np.ascontiguousarray(array).tobytes())
-    return hashed.hexdigest(length=16)
 
 
 def bytes_of(tensors: Mapping[str, Tensor]) -> int:

@@ -22,8 +22,9 @@ Weighting = Literal["none", "balanced", "effective"]
 class Schedule:
     """What the loop does with a network; everything that decides which weights come out.
 
-    ``side`` may be smaller than the side that the bundle will be given: random crops enlarge what they show, and
-    training on smaller ones evens that out (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+    ``side`` is that of the random crops; 0 is the side at which the network sees whole photos: theirs, times what the
+    graph enlarges them by. It may be smaller: crops enlarge what they show, and training on smaller ones evens that out
+    (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
 
     The learning rate rises over ``warm_up_steps``, then follows ``decay``: ``cosine`` to zero at the last step
     (Loshchilov and Hutter 2017), ``exponential``, times ``epoch_factor`` after each epoch, or ``constant``. The
@@ -41,7 +42,7 @@ class Schedule:
     ``teacher_temperature`` count where the photos carry a teacher's logits.
     """
 
-    side: int = 112
+    side: int = 0
     epochs: int = 2
     batch_size: int = 64
     optimizer: OptimizerName = "adamw"
@@ -65,13 +66,13 @@ class Schedule:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("side", "epochs", "batch_size"):
+        for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("learning_rate", "classifier_rate", "epoch_factor", "teacher_temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise TrainingError(f"{name} is {getattr(self, name):g}; it must be above 0.")
-        for name in ("warm_up_steps", "momentum", "weight_decay", "clip_norm", "patience", "seed"):
+        for name in ("side", "warm_up_steps", "momentum", "weight_decay", "clip_norm", "patience", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainingError(f"{name} is {getattr(self, name):g}; it must be 0 or more.")
         for name in ("label_smoothing", "average_decay", "teacher_share"):
@@ -85,6 +86,13 @@ class Schedule:
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise TrainingError(f"{name} {getattr(self, name)!r} is not known; give {' or '.join(values)}.")
+
+
+def with_side(schedule: Schedule, photo_side: int, enlarge: float) -> Schedule:
+    """The schedule with the side of its crops, for photos of ``photo_side`` pixels that the graph makes ``enlarge``
+    times as large; one that names a side keeps it.
+    """
+    return schedule if schedule.side else replace(schedule, side=round(photo_side * enlarge))
 
 
 _FINE_TUNE_SGD = Schedule(optimizer="sgd", learning_rate=0.002, decay="exponential", weight_decay=1e-4, clip_norm=5.0)

@@ -75,12 +75,17 @@ class Tally:
             said, true = logits > 0, targets > 0.5
         self.counts += torch.stack([(said & true).sum(0), (said & ~true).sum(0), (~said & true).sum(0)]).cpu()
 
+    def together(self, fabric: Fabric) -> Tensor:
+        """The counts of all processes; each of them must ask."""
+        if fabric.world_size == 1:
+            return self.counts
+        # A copy, for the sum is written into what is handed over.
+        counts = self.counts.clone().to(fabric.device)
+        return cast("Tensor", fabric.all_reduce(counts, reduce_op="sum")).cpu()
+
     def figures(self, fabric: Fabric) -> dict[str, float]:
         """``top1`` for one label, ``f1`` for many, of all processes together."""
-        counts = self.counts
-        if fabric.world_size > 1:
-            counts = cast("Tensor", fabric.all_reduce(counts.to(fabric.device), reduce_op="sum")).cpu()
-        right, wrong, missed = counts
+        right, wrong, missed = self.together(fabric)
         if self.task == "single_label":
             return {"top1": float(right.sum() / (right + missed).sum())}
         there = right + missed > 0

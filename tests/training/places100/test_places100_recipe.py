@@ -15,11 +15,12 @@ from veduta.errors import UsageError
 from veduta.recognition.tagger import load
 from veduta.training.evidence import fit_evidence
 from veduta.training.export import round_to_half
-from veduta.training.places100 import recipe
+from veduta.training.places100 import stages
 from veduta.training.places100.candidate import make_candidate, write_candidate
 from veduta.training.places100.card import describe
 from veduta.training.places100.measure import measure
 from veduta.training.places100.photos import HOLD_OUT_LIST, class_folders, read_training
+from veduta.training.places100.stages import STAGES
 
 FEW = {"places100/val": 2, "sun27": 2, "cat_dog": 4}
 
@@ -41,13 +42,15 @@ def test_a_folder_without_the_table_of_classes_is_told(tmp_path: Path) -> None:
 def test_a_few_photos_go_the_whole_way_to_a_measured_bundle(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe, "SCHEDULE", replace(recipe.SCHEDULE, epochs=1, batch_size=20, warm_up_steps=2))
+    quick = [
+        replace(stage, schedule=replace(stage.schedule, epochs=1, batch_size=20, warm_up_steps=2)) for stage in STAGES
+    ]
+    monkeypatch.setattr(stages, "STAGES", quick)
     training, held_out = read_training(shared_data)
     training = training.subset(np.arange(0, len(training), 95))
     held_out = held_out.subset(np.arange(0, len(held_out), 3))
-    weights = shared_data.parent / "weights"
-    start = recipe.StartWeights(weights / "mobilenet_v2_imagenet.safetensors", weights / "places365_squeezenet.onnx")
-    network = recipe.train_network(training, held_out, start, tmp_path / "run", recipe.Progress(), 1)
+    weights = shared_data.parent / "weights" / "mobilenet_v2_imagenet.safetensors"
+    network = stages.train_network(training, held_out, weights, tmp_path / "run", stages.Progress(), 1)
     round_to_half(network)
     candidate = make_candidate(network, fit_evidence(network, training, held_out), held_out)
     bundle = write_candidate(candidate, tmp_path / "candidate")
@@ -55,7 +58,7 @@ def test_a_few_photos_go_the_whole_way_to_a_measured_bundle(
     assert load(bundle.path).predict(shared_data / "samples_cc0" / "bakery.jpg").evidence is not None
 
     measured = measure(bundle.path, _few(shared_data, tmp_path / "data"), lambda _words: None)
-    card = describe(candidate, measured, recipe.SCHEDULE, 12_000_000, "calibration.png")
+    card = describe(candidate, measured, quick, 12_000_000, "calibration.png")
     # Chance is one in a hundred; three hundred photos and one epoch must bring far more.
     assert measured.val.judgement.metrics[0].value > 0.1
     assert [size.size for size in measured.sizes] == ["96 × 96", "128 × 128", "160 × 160"]

@@ -1,0 +1,171 @@
+"""The bundle of a user's classes: graph and head, calibrated and judged on the held-out photos, and its card."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veduta.evaluation.calibration import calibrate
+from veduta.images.preprocess import Preprocessing
+from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
+from veduta.models.session import Session
+from veduta.records import Label
+from veduta.training.card import Card, Source, write_card
+from veduta.training.checkpoints import Origin
+from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
+from veduta.training.networks import SceneNetwork
+from veduta.training.photo_sets import PhotoSet
+from veduta.training.schedules import Schedule
+from veduta.training.user_data import Dataset
+from veduta.training.validation import figures
+
+_PARITY_PHOTOS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What a model was made from and how: ``left_out`` photos of ``dataset`` could not be decoded."""
+
+    dataset: Dataset
+    architecture: str
+    wanted: Preprocessing
+    validation_share: float
+    schedule: Schedule
+    start: Origin | None
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """A graph, its logits ``[n, c]`` of the held-out photos, and how far it is from torch on some of them."""
+
+    graph: bytes
+    logits: NDArray[np.float32]
+    parity: float
+    parity_photos: int
+
+
+def write_custom_bundle(
+    network: SceneNetwork, validation: PhotoSet, making: Making, out: Path, note: Callable[[str], None]
+) -> Bundle:
+    """Export ``network`` to ``out``, replacing the model that is there; ``note`` is told where nothing calibrates it.
+
+    Raises TrainingError where the graph disagrees with torch, and what ``write_bundle`` raises.
+    """
+    round_to_half(network)
+    exported = _export(network, validation, making.wanted.sizes[0][0])
+    dataset, truth = making.dataset, validation.labels
+    targets = truth.astype(np.int64) if dataset.task == "single_label" else truth > 0
+    temperature, calibration = calibrate(exported.logits, targets, dataset.task)
+    if temperature is None:
+        note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
+    metrics = tuple(
+        Metric(name, round(value, 4), f"{dataset.name}, held out", len(validation))
+        for name, value in figures(exported.logits, truth).items()
+        if name != "loss"
+    )
+    return write_bundle(
+        out,
+        name=_bundle_name(dataset.name),
+        kind="classifier",
+        graph=exported.graph,
+        preprocessing=making.wanted,
+        heads=[_head(network, dataset, temperature)],
+        card=write_card(_card(making, metrics, exported, calibration, temperature is not None)),
+        embedding=OutputSpec("embedding", network.classifier.in_features),
+        metrics=metrics,
+        architecture=making.architecture,
+        weights=export_weights(network),
+        replace=True,
+    )
+
+
+def _export(network: SceneNetwork, validation: PhotoSet, size: int) -> _Exported:
+    graph = export_graph(network, size)
+    spread = np.linspace(0, len(validation) - 1, min(_PARITY_PHOTOS, len(validation))).astype(np.int64)
+    some = validation.subset(spread)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(graph)
+        difference = check_parity(network, path, some.read(0, len(some)))
+        session = Session(path)
+        logits = [session.run(images.numpy(), ["logits"])["logits"] for images in validation.batches(64)]
+    return _Exported(graph, np.concatenate(logits), difference, len(some))
+
+
+def _head(network: SceneNetwork, dataset: Dataset, temperature: float | None) -> Head:
+    maps = network.has_class_maps
+    return Head(
+        name="classes" if dataset.task == "single_label" else "labels",
+        task=dataset.task,
+        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
+        class_maps="class_maps" if maps else None,
+        class_maps_mean_is_logits=maps,
+        temperature=temperature,
+    )
+
+
+def _card(making: Making, metrics: tuple[Metric, ...], exported: _Exported, calibration: str, calibrated: bool) -> Card:
+    return Card(
+        name=making.dataset.name,
+        summary=_summary(making),
+        metrics=metrics,
+        sources=_sources(making),
+        making=(_how(making), calibration),
+        limits=_limits(calibrated),
+        not_for=("Decisions about people.",),
+        parity=exported.parity,
+        parity_photos=exported.parity_photos,
+    )
+
+
+def _summary(making: Making) -> str:
+    dataset, size = making.dataset, making.wanted.sizes[0][0]
+    told = "which of {} classes a photo is" if dataset.task == "single_label" else "which of {} labels a photo has"
+    return f"Tells {told.format(len(dataset.labels))}. A {making.architecture}, for photos of {size} by {size} pixels."
+
+
+def _sources(making: Making) -> tuple[Source, ...]:
+    share = f"training; {making.validation_share:.0%} held out by a seeded rule to choose the epoch and to calibrate"
+    if making.left_out:
+        share += f"; {making.left_out:,} could not be decoded"
+    photos = Source(f"{making.dataset.name}: {len(making.dataset.paths):,} photos", share, "not stated")
+    if making.start is None:
+        return (photos,)
+    used = f"start; SHA-256 `{making.start.sha256}`"
+    return (photos, Source(f"weights {_named(making.start)}", used, "those of their authors"))
+
+
+def _named(start: Origin) -> str:
+    """A file's own name; where it lies on somebody's disk is nobody else's business."""
+    return start.path.name if start.source == str(start.path) else start.source
+
+
+def _how(making: Making) -> str:
+    schedule = making.schedule
+    start = "From fresh weights" if making.start is None else "The classifier was fitted first, then"
+    return (
+        f"{start} all layers were trained, up to {schedule.epochs} epochs at {schedule.side} pixels, batches of "
+        f"{schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
+    )
+
+
+def _limits(calibrated: bool) -> tuple[str, ...]:
+    chosen = "the epoch and the temperature" if calibrated else "the epoch"
+    uncalibrated = ("The scores are not calibrated: they order the classes, and mean no more.",)
+    return (
+        f"The held-out photos also chose {chosen}, so the figures are a little too good.",
+        *(() if calibrated else uncalibrated),
+        "A photo of anything else gets these labels too.",
+    )
+
+
+def _bundle_name(name: str) -> str:
+    """The data's name with what a folder may not be called replaced."""
+    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name)
+    return kept.strip("._-")[:64] or "model"

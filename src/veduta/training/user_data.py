@@ -1,0 +1,118 @@
+"""A user's photos and what they show: class folders or a table, read as far as they can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veduta.datasets.folders import class_folders, list_class_folders
+from veduta.datasets.reading import OnPhoto, read_readable
+from veduta.datasets.tables import read_label_table
+from veduta.errors import UsageError
+from veduta.images.limits import printable
+from veduta.images.preprocess import Preprocessing
+from veduta.models.bundle import Task
+from veduta.models.json_reader import MAX_TEXT, is_text
+from veduta.records import Failure
+from veduta.training.photo_sets import PhotoFiles, PhotoSet
+
+#: Photos that take more memory than this stay on disk and are decoded each time.
+MEMORY = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Photos by path with their targets, int64 ``[n]`` or float32 ``[n, c]``, and the c names of these."""
+
+    name: str
+    paths: tuple[str, ...]
+    targets: NDArray[np.int64] | NDArray[np.float32]
+    labels: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """One label for each photo, or any number of them."""
+        return "single_label" if self.targets.ndim == 1 else "multi_label"
+
+    def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """How many of the photos where ``chosen`` ``[n]`` is true have each label, ``[c]``."""
+        targets = self.targets[chosen]
+        if targets.ndim == 2:
+            return np.asarray(np.count_nonzero(targets, axis=0), np.int64)
+        return np.bincount(targets.astype(np.int64), minlength=len(self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPhotos:
+    """The photos that can be decoded; ``kept`` ``[n]`` is true for them, ``failures`` tell why the others can't."""
+
+    photos: PhotoSet
+    kept: NDArray[np.bool_]
+    failures: tuple[Failure, ...]
+
+
+def read_dataset(data: Path) -> Dataset:
+    """A folder with a folder of photos for each class, or a CSV table with a path and a 0 or 1 for each label.
+
+    Raises UsageError where it is neither, a class has no photo or a name that no model can carry, or there are fewer
+    than two classes.
+    """
+    if data.is_file():
+        table = read_label_table(data)
+        _check_names(data, table.labels)
+        return Dataset(printable(data.stem), table.paths, table.present, table.labels)
+    if not data.is_dir():
+        raise UsageError(
+            f"{printable(str(data))} is not there; give a folder with a folder for each class, or a CSV table."
+        )
+    folders = class_folders(data)
+    if len(folders) < 2:
+        raise UsageError(
+            f"{printable(str(data))} holds {len(folders)} class folders; a training needs two or more, or a CSV table."
+        )
+    _check_names(data, folders)
+    samples = list_class_folders(data, folders)
+    place = {name: target for target, name in enumerate(folders)}
+    targets = np.array([place[sample.label or ""] for sample in samples], np.int64)
+    name = printable(data.resolve().name)
+    return Dataset(name, tuple(sample.path for sample in samples), targets, tuple(folders))
+
+
+def read_photos(
+    dataset: Dataset,
+    wanted: Preprocessing,
+    *,
+    memory: int | None = None,
+    on_photo: OnPhoto = lambda _done, _all: None,
+) -> ReadPhotos:
+    """The photos that can be decoded: in memory, where ``memory`` bytes (None is ``MEMORY``) hold them all; else each
+    is tried once now, and decoded whenever it is needed.
+    """
+    height, width = wanted.sizes[0]
+    held = len(dataset.paths) * height * width * 3 <= (MEMORY if memory is None else memory)
+    found = read_readable(dataset.paths, wanted, keep_pixels=held, on_photo=on_photo)
+    paths = tuple(path for path, keep in zip(dataset.paths, found.kept, strict=True) if keep)
+    pixels = PhotoFiles(paths, wanted) if found.pixels is None else found.pixels
+    return ReadPhotos(PhotoSet(pixels, dataset.targets[found.kept]), found.kept, found.failures)
+
+
+def check_left(dataset: Dataset, chosen: NDArray[np.bool_], read: ReadPhotos) -> None:
+    """Raises UsageError where a label had photos among those where ``chosen`` ``[n]`` is true, and none is left."""
+    gone = (dataset.counts(chosen) > 0) & (dataset.counts(chosen & read.kept) == 0)
+    if gone.any():
+        raise UsageError(
+            f"no photo of {dataset.labels[int(gone.argmax())]} is left to train on, for "
+            f"{len(read.failures)} of {len(read.kept)} photos can't be decoded; the first: {read.failures[0].message}"
+        )
+
+
+def _check_names(data: Path, names: tuple[str, ...] | list[str]) -> None:
+    for name in names:
+        if not is_text(name):
+            raise UsageError(
+                f"{printable(str(data))}: no model can carry the class name '{printable(name)}'; give it 1 to "
+                f"{MAX_TEXT} letters that can be printed."
+            )
