@@ -21,7 +21,7 @@ from veduta.errors import UsageError
 from veduta.models.bundle import Bundle
 from veduta.models.session import Session
 from veduta.recognition.scoring import probabilities
-from veduta.training.networks import Normalise, build
+from veduta.training.networks import Normalise, SceneNetwork, build
 
 LEAST_MARGIN = 0.05
 _BATCH = 50
@@ -122,7 +122,7 @@ def _trained_network(bundle: Bundle) -> nn.Module:
 
 
 def _torch_logits(network: nn.Module, images: NDArray[np.uint8]) -> Logits:
-    normalise = Normalise()
+    normalise = Normalise(network.enlarge if isinstance(network, SceneNetwork) else 1.0)
     with torch.inference_mode():
         batches = [network(normalise(batch)) for batch in torch.split(torch.from_numpy(images), _BATCH)]
     logits: Logits = torch.cat(batches).numpy()
