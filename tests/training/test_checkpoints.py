@@ -91,7 +91,7 @@ def test_a_bundle_is_found_by_name_and_by_folder(tmp_path: Path, monkeypatch: py
         assert origin is not None
         assert origin.path == folder / "weights.safetensors"
         assert origin.source.startswith("places100 (")
-    with pytest.raises(WeightsError, match="the model places100 is a mobilenet_v2_128, the network to train a resnet18"):
+    with pytest.raises(WeightsError, match="places100 is a mobilenet_v2_128, the network to train a resnet18"):
         load_weights(build("resnet18", 2), "mine")
     (folder / "weights.safetensors").write_bytes(b"altered")
     with pytest.raises(BundleCorrupt, match="altered"):
