@@ -23,7 +23,11 @@ _SOURCES = (
         "training; the held-out photos for every choice, the temperature and the threshold",
         "given out for research; no photo of it is in this package",
     ),
-    Source("`places100/val`: 40 photos of each", "measuring, once", "as above"),
+    Source(
+        "`places100/val`: 40 photos of each",
+        "measuring; read twice for this one network, whose evidence was fitted anew in between",
+        "as above",
+    ),
     Source("`sun27`: photos of SUN in 27 categories", "measuring", "given out for research; none is in this package"),
     Source(
         "`cat_dog` and `distractors`: cats, dogs, and everyday photos",
