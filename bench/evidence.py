@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +28,17 @@ from veduta.evaluation.evidence import threshold_for
 from veduta.images.preprocess import prepare
 from veduta.models.bundle import Bundle
 from veduta.training.checkpoints import load_weights
-from veduta.training.evidence import LAYERS, certainty_of, fit_normal, join, read_layers
+from veduta.training.evidence import READINGS, certainty_of, fit_normal, join, read_layers
 from veduta.training.networks import SceneNetwork, build
 from veduta.training.non_scenes import Material, NonScenes, make_non_scenes
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.places100.photos import INPUT, read_training
+from veduta.training.taps import Reading
+from veduta.training.validation import predict_logits
 
 _SHRINKAGE, _NEIGHBOURS = 0.03, 10
-# What an earlier network of less training was best told by.
-_THREE = ("13", "16", "17")
+# What earlier networks were best told by.
+_EARLIER = (("13", "16", "17"), ("10", "17"), ("13", "17"))
 #: Side in pixels of the larger made pictures; they are shrunk as a user's photos are, and so are sharper.
 _SHARP_SIDE = 320
 _SEED = 2026
@@ -51,7 +53,10 @@ _SKIMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a network says of some photos: layers ``[n, d]`` by name, and logits ``[n, classes]``."""
+    """What a network says of some photos: layers ``[n, d]`` by name, and logits ``[n, classes]``.
+
+    A layer whose name ends in ``_ENLARGED`` saw them as the classifier does, the others as evidence does.
+    """
 
     layers: dict[str, Tensor]
     logits: Tensor
@@ -60,6 +65,8 @@ class Read:
         chosen = torch.from_numpy(rows)
         return Read({name: values[chosen] for name, values in self.layers.items()}, self.logits[chosen])
 
+
+_ENLARGED = ", enlarged"
 
 #: Evidence ``[n]`` of what was read.
 Method = Callable[[Read], Tensor]
@@ -75,17 +82,16 @@ def run(settings: Settings) -> Report:
     drawn = [_drawn(training, side, settings.scale.evidence) for side in (INPUT.sizes[0][0], _SHARP_SIDE)]
     scenes = _photo_set(inputs_of(sources("sun27")[: settings.scale.parity], INPUT))
     for name, network, full in _networks(settings):
-        blocks = LAYERS[network.architecture or ""]
-        layers = tuple(dict.fromkeys((*blocks, *_THREE, "")))
+        reading = READINGS[network.architecture or ""]
+        layers = tuple(dict.fromkeys((*reading.layers, *(each for some in _EARLIER for each in some), "")))
 
-        def read(photos: PhotoSet, network: SceneNetwork = network, layers: tuple[str, ...] = layers) -> Read:
-            pooled, logits = read_layers(network, photos, layers)
-            return Read(dict(zip(layers, pooled, strict=True)), logits)
+        def read(photos: PhotoSet) -> Read:
+            return _read(network, photos, replace(reading, layers=layers))  # noqa: B023
 
         known, targets = read(training), training.labels.astype(np.int64)
         others = read(held_out), read(scenes), [read(_photo_set(_shrunk(each.pixels))) for each in drawn]
         rows = []
-        for method, evidence in _methods(known, targets, others[0], blocks, full):
+        for method, evidence in _methods(known, targets, others[0], reading.layers, full):
             figures = _figures(evidence, *others, [each.families for each in drawn])
             report.figures.setdefault(name, {})[method] = figures
             rows.append((method, *(percent(value, 0) for value in figures.values())))
@@ -100,6 +106,14 @@ _NOTE = (
 )
 
 
+def _read(network: SceneNetwork, photos: PhotoSet, reading: Reading) -> Read:
+    found = dict(zip(reading.layers, read_layers(network, photos, reading), strict=True))
+    if reading.enlarge not in (None, network.enlarge):
+        enlarged = read_layers(network, photos, replace(reading, enlarge=None))
+        found |= {f"{name}{_ENLARGED}": each for name, each in zip(reading.layers, enlarged, strict=True)}
+    return Read(found, torch.from_numpy(predict_logits(network, photos)))
+
+
 def _methods(
     known: Read, targets: NDArray[np.int64], held_out: Read, blocks: tuple[str, ...], full: bool
 ) -> Iterator[tuple[str, Method]]:
@@ -110,16 +124,24 @@ def _methods(
     yield "embedding, nearest 10 of the training photos", _nearest(known.layers[""])
     yield "embedding, Mahalanobis", _mahalanobis(known, targets, ("",), scaled=False)
     yield "embedding scaled", _mahalanobis(known, targets, ("",))
-    yield "blocks 13, 16 and 17 scaled", _mahalanobis(known, targets, _THREE)
+    for earlier in _EARLIER:
+        yield f"blocks {', '.join(earlier)} scaled", _mahalanobis(known, targets, earlier)
     yield "last block scaled", _mahalanobis(known, targets, blocks[-1:])
-    yield "two blocks, Mahalanobis", _mahalanobis(known, targets, blocks, scaled=False)
-    yield "two blocks scaled", (two := _mahalanobis(known, targets, blocks))
+    yield "three blocks, Mahalanobis", _mahalanobis(known, targets, blocks, scaled=False)
+    yield "three blocks scaled", (three := _mahalanobis(known, targets, blocks))
     if full:
-        yield "two blocks scaled, and the energy", _sum(two, 1.0, _energy, held_out)
-        yield (
-            "two blocks scaled, and a quarter of the certainty (in use)",
-            _sum(two, 0.25, lambda read: certainty_of(read.logits), held_out),
-        )
+        yield "three blocks scaled, and the energy", _sum(three, 1.0, _energy, held_out)
+        for name, nearness in _apart(known, targets, blocks, three):
+            yield name, _sum(nearness, 0.25, lambda read: certainty_of(read.logits), held_out)
+
+
+def _apart(
+    known: Read, targets: NDArray[np.int64], blocks: tuple[str, ...], in_use: Method
+) -> Iterator[tuple[str, Method]]:
+    enlarged = tuple(f"{block}{_ENLARGED}" for block in blocks)
+    if enlarged[0] in known.layers:
+        yield "the same seen enlarged, and a quarter of the certainty", _mahalanobis(known, targets, enlarged)
+    yield "three blocks scaled, and a quarter of the certainty (in use)", in_use
 
 
 def _mahalanobis(known: Read, targets: NDArray[np.int64], layers: tuple[str, ...], *, scaled: bool = True) -> Method:

@@ -20,7 +20,7 @@ from veduta.models.bundle import Bundle
 from veduta.models.session import Session
 from veduta.models.store import find
 from veduta.training.evidence import (
-    LAYERS,
+    READINGS,
     Evidence,
     choose_threshold,
     fit_distance,
@@ -33,7 +33,8 @@ from veduta.training.export import check_parity, export_graph, round_to_half
 from veduta.training.networks import SceneNetwork, build
 from veduta.training.non_scenes import make_non_scenes
 from veduta.training.photo_sets import PhotoSet
-from veduta.training.taps import run_with_taps
+from veduta.training.taps import Reading, run_with_taps
+from veduta.training.validation import predict_logits
 
 SIDE = 32
 
@@ -57,7 +58,8 @@ def stripes(count: int, seed: int, classes: int = 3) -> PhotoSet:
 
 def values(network: SceneNetwork, evidence: Evidence, photos: PhotoSet) -> NDArray[np.float32]:
     with torch.inference_mode():
-        found: NDArray[np.float32] = evidence(*read_layers(network, photos, evidence.layers)).numpy()
+        logits = torch.from_numpy(predict_logits(network, photos))
+        found: NDArray[np.float32] = evidence(read_layers(network, photos, evidence.reading), logits).numpy()
     return found
 
 
@@ -68,7 +70,7 @@ def normal_layers(count: int, sizes: Sequence[int] = (4, 3), seed: int = 0) -> l
 
 def test_held_out_photos_have_the_mean_50_and_the_deviation_10() -> None:
     network, held_out = small_network(), stripes(90, 1)
-    evidence = fit_evidence(network, stripes(300, 0), held_out, layers=("0", "3"))
+    evidence = fit_evidence(network, stripes(300, 0), held_out, reading=Reading(("0", "3")))
     found = values(network, evidence, held_out)
     assert found.mean() == pytest.approx(50, abs=0.01)
     assert found.std(ddof=1) == pytest.approx(10, abs=0.01)
@@ -76,7 +78,7 @@ def test_held_out_photos_have_the_mean_50_and_the_deviation_10() -> None:
 
 def test_what_lies_elsewhere_has_less() -> None:
     known, strangers = normal_layers(200), [-each for each in normal_layers(40, seed=1)]
-    evidence = fit_distance(known, np.arange(200) % 4, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
+    evidence = fit_distance(known, np.arange(200) % 4, reading=Reading(("0", "1")), shrinkage=0.1, certainty=0.5)
     held_out = normal_layers(100, seed=2)
     fit_scales(evidence, held_out, torch.randn(100, 4))
     threshold = choose_threshold(evidence(held_out, torch.randn(100, 4)).numpy())
@@ -85,7 +87,7 @@ def test_what_lies_elsewhere_has_less() -> None:
 
 def test_the_distance_is_that_of_mahalanobis() -> None:
     pooled, targets = normal_layers(200), np.arange(200) % 4
-    evidence = fit_distance(pooled, targets, layers=("0", "1"), shrinkage=0.2, certainty=0)
+    evidence = fit_distance(pooled, targets, reading=Reading(("0", "1")), shrinkage=0.2, certainty=0)
     joined = join(pooled).double().numpy()
     means = np.stack([joined[targets == each].mean(0) for each in range(4)])
     within = joined - means[targets]
@@ -105,14 +107,14 @@ def test_the_strength_of_a_layer_does_not_matter(first: float, second: float) ->
 
 def test_a_layer_of_zeros_is_no_division_by_zero() -> None:
     pooled = normal_layers(30)
-    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
+    evidence = fit_distance(pooled, np.arange(30) % 2, reading=Reading(("0", "1")), shrinkage=0.1, certainty=0.5)
     fit_scales(evidence, pooled, torch.randn(30, 2))
     assert torch.isfinite(evidence([torch.zeros(2, 4), torch.zeros(2, 3)], torch.zeros(2, 2))).all()
 
 
 def test_more_certainty_is_more_evidence() -> None:
     pooled, logits = normal_layers(30), torch.linspace(0, 3, 60).view(30, 2) * torch.tensor([1.0, 2.0])
-    evidence = fit_distance(pooled, np.arange(30) % 2, layers=("0", "1"), shrinkage=0.1, certainty=0.5)
+    evidence = fit_distance(pooled, np.arange(30) % 2, reading=Reading(("0", "1")), shrinkage=0.1, certainty=0.5)
     fit_scales(evidence, pooled, logits)
     assert (evidence(pooled, 3 * logits) > evidence(pooled, logits)).all()
     evidence.certainty = 0.0
@@ -122,7 +124,7 @@ def test_more_certainty_is_more_evidence() -> None:
 def test_photos_of_many_labels_have_one_mean() -> None:
     network, photos = small_network(), stripes(60, 0)
     many = PhotoSet(photos.pixels, np.eye(3, dtype=np.float32)[photos.labels.astype(int)])
-    assert fit_evidence(network, many, many, layers=("3",)).means.shape == (1, 8)
+    assert fit_evidence(network, many, many, reading=Reading(("3",))).means.shape == (1, 8)
 
 
 def test_the_threshold_keeps_the_share_that_was_asked_for() -> None:
@@ -137,7 +139,7 @@ def test_the_threshold_keeps_the_share_that_was_asked_for() -> None:
 
 def test_a_layer_that_is_not_there_is_named() -> None:
     with pytest.raises(TrainingError, match=r"`9`.*name layers that it has"):
-        fit_evidence(small_network(), stripes(6, 0), stripes(6, 1), layers=("9",))
+        fit_evidence(small_network(), stripes(6, 0), stripes(6, 1), reading=Reading(("9",)))
 
 
 def test_taps_hear_each_layer_and_leave_nothing_behind() -> None:
@@ -150,9 +152,25 @@ def test_taps_hear_each_layer_and_leave_nothing_behind() -> None:
     assert not any(module._forward_hooks for module in network.modules())
 
 
+def test_evidence_reads_layers_of_a_pass_at_its_own_size(tmp_path: Path) -> None:
+    network, held_out = small_network(), stripes(60, 1)
+    network.enlarge = 1.5
+    at_photo_size = fit_evidence(network, stripes(300, 0), held_out, reading=Reading(("0", "3"), enlarge=1.0))
+    as_the_classifier = fit_evidence(network, stripes(300, 0), held_out, reading=Reading(("0", "3")))
+    assert not torch.equal(at_photo_size.centre, as_the_classifier.centre)
+    network.enlarge = 1.0
+    plain = fit_evidence(network, stripes(300, 0), held_out, reading=Reading(("0", "3")))
+    torch.testing.assert_close(at_photo_size.centre, plain.centre)
+
+    network.enlarge = 1.5
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(export_graph(network, SIDE, evidence=at_photo_size))
+    check_parity(network, graph, held_out.pixels, evidence=at_photo_size)  # type: ignore[arg-type]
+
+
 def test_the_graph_says_what_torch_says_and_stores_large_tensors_as_float16(tmp_path: Path) -> None:
     network, held_out = small_network(), stripes(60, 1)
-    evidence = fit_evidence(network, stripes(300, 0), held_out, layers=("0", "3"))
+    evidence = fit_evidence(network, stripes(300, 0), held_out, reading=Reading(("0", "3")))
     graph = tmp_path / "model.onnx"
     graph.write_bytes(export_graph(network, SIDE, evidence=evidence))
     check_parity(network, graph, held_out.pixels, evidence=evidence)  # type: ignore[arg-type]
@@ -162,9 +180,9 @@ def test_the_graph_says_what_torch_says_and_stores_large_tensors_as_float16(tmp_
 
 
 def test_every_known_layer_is_there() -> None:
-    for architecture, layers in LAYERS.items():
+    for architecture, reading in READINGS.items():
         network = build(architecture, 2)
-        for layer in layers:
+        for layer in reading.layers:
             assert isinstance(network.features.get_submodule(layer), nn.Module)
 
 

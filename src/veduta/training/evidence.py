@@ -23,13 +23,14 @@ from veduta.evaluation.evidence import KEPT, threshold_for
 from veduta.training.memory import keep_freed_memory
 from veduta.training.networks import Normalise, SceneNetwork
 from veduta.training.photo_sets import PhotoSet
-from veduta.training.taps import EvidenceModule, run_with_taps
+from veduta.training.taps import EvidenceModule, Reading, run_with_taps
+from veduta.training.validation import predict_logits
 
-#: The layers that evidence reads, by architecture: of MobileNetV2 the ends of two blocks, before their next
-#: rectifier. Others read the embedding.
-LAYERS: dict[str, tuple[str, ...]] = {
-    "mobilenet_v2": ("10", "17"),
-    "mobilenet_v2_128": ("10", "17"),
+#: What evidence reads, by architecture: of MobileNetV2 the ends of three blocks, before their next rectifier, and
+#: photos as they come, not enlarged. Others read the embedding.
+READINGS: dict[str, Reading] = {
+    "mobilenet_v2": Reading(("10", "13", "17")),
+    "mobilenet_v2_128": Reading(("10", "13", "17"), enlarge=1.0),
 }
 
 # Evidence of held-out photos has this mean and this standard deviation, as test scores in psychology do.
@@ -43,7 +44,7 @@ class Evidence(EvidenceModule):
     the same.
 
     Attributes:
-        layers: the layers that it reads.
+        reading: the layers that it reads, and at which size.
         centre: mean of the joined layers, ``[d]``, d the sum of their sizes.
         whiten: ``[d, d]``, makes the covariance within a class the identity.
         means: the whitened class means ``[classes, d]``.
@@ -55,10 +56,10 @@ class Evidence(EvidenceModule):
     means: Tensor
     scales: Tensor
 
-    def __init__(self, layers: Sequence[str], sizes: Sequence[int], classes: int, certainty: float) -> None:
+    def __init__(self, reading: Reading, sizes: Sequence[int], classes: int, certainty: float) -> None:
         super().__init__()
         total = sum(sizes)
-        self.layers = tuple(layers)
+        self.reading = reading
         self.certainty = certainty
         self.register_buffer("centre", torch.zeros(total))
         self.register_buffer("whiten", torch.zeros(total, total))
@@ -103,7 +104,7 @@ def fit_evidence(
     training: PhotoSet,
     held_out: PhotoSet,
     *,
-    layers: Sequence[str] | None = None,
+    reading: Reading | None = None,
     shrinkage: float = 0.03,
     certainty: float = 0.25,
 ) -> Evidence:
@@ -114,21 +115,22 @@ def fit_evidence(
     mean.
     Raises TrainingError for a layer that the network lacks.
     """
-    if layers is None:
-        layers = LAYERS.get(network.architecture or "", ("",))
-    pooled, _ = read_layers(network, training, layers)
+    if reading is None:
+        reading = READINGS.get(network.architecture or "", Reading())
+    pooled = read_layers(network, training, reading)
     targets = training.labels if training.task == "single_label" else np.zeros(len(training), np.int64)
-    evidence = fit_distance(pooled, targets.astype(np.int64), layers=layers, shrinkage=shrinkage, certainty=certainty)
+    evidence = fit_distance(pooled, targets.astype(np.int64), reading=reading, shrinkage=shrinkage, certainty=certainty)
     del pooled
-    return fit_scales(evidence, *read_layers(network, held_out, layers))
+    logits = torch.from_numpy(predict_logits(network, held_out))
+    return fit_scales(evidence, read_layers(network, held_out, reading), logits)
 
 
 def fit_distance(
-    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, layers: Sequence[str], shrinkage: float, certainty: float
+    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, reading: Reading, shrinkage: float, certainty: float
 ) -> Evidence:
     """Centre, covariance and class means, from pooled layers ``[n, d_i]`` and targets ``[n]`` of training photos."""
     centre, whiten, means = fit_normal(join(pooled), targets, shrinkage)
-    evidence = Evidence(layers, [each.shape[1] for each in pooled], len(means), certainty)
+    evidence = Evidence(reading, [each.shape[1] for each in pooled], len(means), certainty)
     with torch.no_grad():
         evidence.centre.copy_(_half(centre))
         evidence.whiten.copy_(_half(whiten))
@@ -174,30 +176,27 @@ def choose_threshold(evidence: NDArray[np.floating], keep: float = KEPT) -> floa
     return float(np.floor(100 * threshold_for(evidence, keep)) / 100)
 
 
-def read_layers(
-    network: SceneNetwork, photos: PhotoSet, layers: Sequence[str], batch_size: int = 100
-) -> tuple[list[Tensor], Tensor]:
-    """The pooled layers ``[n, d_i]`` of unchanged photos and their logits ``[n, classes]``.
+def read_layers(network: SceneNetwork, photos: PhotoSet, reading: Reading, batch_size: int = 100) -> list[Tensor]:
+    """The pooled layers ``[n, d_i]`` of unchanged photos that a reading asks for.
 
     Raises TrainingError for a layer that the network lacks.
     """
     keep_freed_memory()
     network.eval()
-    normalise = Normalise(network.enlarge)
-    found: list[list[Tensor]] = [[] for _ in (*layers, "logits")]
+    normalise = Normalise(network.enlarge if reading.enlarge is None else reading.enlarge)
+    found: list[list[Tensor]] = [[] for _ in reading.layers]
     with torch.inference_mode():
         for batch in photos.batches(batch_size):
             planes = normalise(batch).contiguous(memory_format=torch.channels_last)
             try:
-                features, pooled = run_with_taps(network.features, planes, layers)
+                _, pooled = run_with_taps(network.features, planes, reading.layers)
             except AttributeError as error:
                 raise TrainingError(
                     f"evidence can't be read from the network: {error}; name layers that it has."
                 ) from error
-            for kept, values in zip(found, (*pooled, network.logits(features)), strict=True):
+            for kept, values in zip(found, pooled, strict=True):
                 kept.append(values)
-    *pooled, logits = [torch.cat(values).clone() for values in found]
-    return pooled, logits
+    return [torch.cat(values).clone() for values in found]
 
 
 def _half(values: Tensor) -> Tensor:

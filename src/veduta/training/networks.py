@@ -98,6 +98,8 @@ class BundleGraph(nn.Module):
         self.network = network
         self.evidence = evidence
         self.normalise = Normalise(network.enlarge)
+        enlarge = None if evidence is None else evidence.reading.enlarge
+        self.normalise_reading = Normalise(enlarge) if enlarge not in (None, network.enlarge) else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -108,8 +110,10 @@ class BundleGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         network = self.network
-        layers = self.evidence.layers if self.evidence is not None else ()
+        layers = () if self.evidence is None else self.evidence.reading.layers
         features, pooled = run_with_taps(network.features, self.normalise(images), layers)
+        if self.normalise_reading is not None:
+            _, pooled = run_with_taps(network.features, self.normalise_reading(images), layers)
         embedding = network.pool(features)
         found = [network.classifier(embedding), embedding]
         if network.has_class_maps:

@@ -8,19 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What evidence reads of a network.
+
+    ``layers`` names modules inside the features, as ``nn.Module.get_submodule`` does; the empty name is the features
+    themselves. ``enlarge`` says how much larger than the photos that come in are those that these layers see; None is
+    what the classifier sees. Another size costs a second pass.
+    """
+
+    layers: tuple[str, ...] = ("",)
+    enlarge: float | None = None
 
 
 class EvidenceModule(nn.Module):
     """What gives a bundle its ``evidence``.
 
-    ``layers`` names modules inside the features, as ``nn.Module.get_submodule`` does; the empty name is the features
-    themselves. ``forward(pooled, logits)`` takes their outputs, averaged over positions, a list of ``[n, d]``, and the
-    logits ``[n, classes]``, and gives ``[n]``, larger for what looks more like the known photos.
+    ``forward(pooled, logits)`` takes the layers of its ``reading``, averaged over positions, a list of ``[n, d]``, and
+    the logits ``[n, classes]``, and gives ``[n]``, larger for what looks more like the known photos.
     """
 
-    layers: tuple[str, ...] = ("",)
+    reading: Reading = Reading()
 
 
 def run_with_taps(features: nn.Module, images: Tensor, layers: Sequence[str]) -> tuple[Tensor, list[Tensor]]:

@@ -9,7 +9,7 @@ from veduta.training.places100.candidate import NAME, Candidate
 from veduta.training.places100.levers import DATA, LEVERS
 from veduta.training.places100.measure import Measured
 from veduta.training.places100.photos import HOLD_OUT_LIST, HOLD_OUT_PER_CLASS, SIDE
-from veduta.training.places100.stages import Stage
+from veduta.training.places100.stages import TRAINED_SHARE, Stage
 
 _SUMMARY = (
     "Names one of 100 scenes, and from it an everyday label and indoors or outdoors; says where in the photo it saw it "
@@ -85,6 +85,8 @@ def _making(candidate: Candidate, stages: Sequence[Stage]) -> tuple[str, ...]:
     return (
         "A linear layer is fitted to the embeddings of the unchanged photos.",
         "Then all layers are trained: " + ", then ".join(_stage(stage) for stage in stages) + ".",
+        f"Its weights are {TRAINED_SHARE:.0%} those of the training and {1 - TRAINED_SHARE:.0%} ImageNet's, from which "
+        "it began (Wortsman et al. 2022): as good at scenes, it forgets less of what is none. The classifier stays.",
         f"A crop keeps at least {changes.min_area:.0%} of a photo; it is flipped, its colours are varied by "
         f"{changes.jitter:.0%}, and two are mixed by mixup with α {changes.mixup:g}.",
         f"The graph makes its input of {SIDE} pixels {enlarge:g} times as large: the photos that it learnt from have "

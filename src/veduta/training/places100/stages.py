@@ -4,6 +4,9 @@ Photos of 128 pixels tell more when they are enlarged (``levers`` has the figure
 epochs see crops of 160 pixels, the last few crops of 192 (Tan and Le 2021, "EfficientNetV2: Smaller Models and Faster
 Training", call it progressive learning), and the graph enlarges what it is given a little further: a random crop shows
 things larger than the whole photo does (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+
+At last the network is drawn back a fifth of the way to ImageNet's weights: as good at scenes, it knows better what is
+none.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from veduta.training.augment import Augmentation
 from veduta.training.batch_norms import rebase_statistics
 from veduta.training.checkpoints import load_weights
 from veduta.training.execution import Execution
+from veduta.training.interpolation import interpolate
 from veduta.training.loop import EpochResult, Schedule, has_checkpoint, train
 from veduta.training.networks import SceneNetwork, build
 from veduta.training.photo_sets import PhotoSet
@@ -28,6 +32,9 @@ ARCHITECTURE = "mobilenet_v2_128"
 _FIT_ITERATIONS = 80
 # The classifier is fitted to, and the first epochs are judged on, photos as large as the first crops.
 _FIRST_ENLARGE = 1.25
+#: What is kept of the training, the rest being ImageNet's weights. On the held-out photos the cross-entropy was 1.775
+#: at 1, 1.767 at 0.8 and 1.807 at 0.6.
+TRAINED_SHARE = 0.8
 # Some thousand photos tell a channel's mean and variance.
 _REBASE_EVERY = 6
 
@@ -76,6 +83,7 @@ def train_network(
     """
     network = build(ARCHITECTURE, int(training.labels.max()) + 1)
     load_weights(network, weights)
+    start = {name: tensor.clone() for name, tensor in network.features.state_dict().items()}
     last = network.enlarge
     network.enlarge = _FIRST_ENLARGE
     if not has_checkpoint(run / STAGES[0].name):
@@ -96,6 +104,7 @@ def train_network(
             on_epoch=progress.epoch,
             on_note=progress.stage,
         )
+    interpolate(network.features, start, TRAINED_SHARE)
     progress.stage("giving the batch norms the statistics of the training photos")
     rebase_statistics(network, training.subset(np.arange(len(training)) % _REBASE_EVERY == 0))
     return network
