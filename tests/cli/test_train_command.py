@@ -58,6 +58,7 @@ def test_photos_become_a_model_and_the_same_command_again_trains_no_more(photos:
         (("--optimizer", "adam"), 2, "adamw or sgd"),
         (("--class-weights", "some"), 8, "class_weights"),
         (("--precision", "half"), 8, "auto, float32 or bfloat16"),
+        (("--side", "20"), 8, "sees crops from 32 pixels on; 20 are too few"),
         (("--rate", "0"), 8, "learning_rate is 0; it must be above 0"),
         (("--weights", "hub:places365-resnet5"), 2, "did you mean"),
         (("--architecture", "lenet"), 8, "there is no architecture 'lenet'"),

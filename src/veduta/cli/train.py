@@ -56,6 +56,14 @@ def train(
         ),
     ] = None,
     size: Annotated[int, typer.Option(min=16, help="Side of the square, in pixels, that the model looks at.")] = 128,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            help="Side of the random crops that it trains on, in pixels; fewer take less time.",
+            show_default="as large as the network sees photos",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="How often each photo is seen.")] = 10,
     batch_size: Annotated[int, typer.Option(min=2, help="Photos in a step.")] = 64,
     rate: Annotated[
@@ -119,6 +127,7 @@ def train(
     preset = PRESETS[f"{'scratch' if weights == 'none' else 'fine_tune'}_{optimizer}"]
     schedule = replace(
         preset,
+        side=side or 0,
         epochs=epochs,
         batch_size=batch_size,
         optimizer=cast("OptimizerName", optimizer),

@@ -88,7 +88,7 @@ def fit(
     Raises UsageError, TrainingError, OutputError, and what ``load_weights`` raises.
     """
     architecture = architecture_for(recipe.architecture, recipe.weights)
-    wanted = _preprocessing(architecture, recipe.size)
+    wanted = _preprocessing(architecture, recipe.size, recipe.schedule.side)
     dataset = read_dataset(data)
     held = hold_out_share(dataset.targets, recipe.validation_share, recipe.schedule.seed)
     check_target(run / "bundle", replace=True)
@@ -184,10 +184,17 @@ def _tell_left_out(read: ReadPhotos, run: OpenRun, note: Callable[[str], None]) 
         run.folder.write_text(LEFT_OUT, text.getvalue())
 
 
-def _preprocessing(architecture: str, size: int) -> Preprocessing:
-    smallest = find_architecture(architecture).smallest
-    if size < smallest:
-        raise TrainingError(f"{architecture} sees photos from {smallest} pixels on; {size} are too few.")
+def _preprocessing(architecture: str, size: int, crops: int) -> Preprocessing:
+    """``crops`` is the side of the random ones, 0 where they are as large as the network sees photos."""
+    chosen = find_architecture(architecture)
+    for what, side in (("photos", size), ("crops", crops or size)):
+        if side < chosen.smallest:
+            raise TrainingError(f"{architecture} sees {what} from {chosen.smallest} pixels on; {side} are too few.")
+    if chosen.hidden and crops not in (0, size):
+        raise TrainingError(
+            f"{architecture} sees one size only: photos of {size} pixels and crops of {crops} don't go together; leave "
+            "the side of the crops out."
+        )
     return Preprocessing(fit="crop", sizes=((size, size),), short_side=size, filter="bilinear")
 
 
