@@ -19,6 +19,7 @@ BENCHMARKS = {
     "agreement": "bench.agreement",
     "heat-maps": "bench.heat_maps",
     "evidence": "bench.evidence",
+    "duplicates": "bench.duplicates",
     "training": "bench.training",
     "start": "bench.start",
     "memory": "bench.memory",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ import typer
 
 from veduta.cli import exits
 from veduta.cli import options as given
-from veduta.cli.job import progress_bar, say
+from veduta.cli.job import counting_bar, say
 
 if TYPE_CHECKING:
     from veduta.evaluation.evaluate import Evaluation
@@ -96,7 +95,7 @@ def evaluate(
     _check_places(out, report)
     limits = given.limits_from(max_megabytes, max_megapixels, max_seconds)
     with DecodePool(given.decoders_for(threads), limits) as pool:
-        with _progress_bar(quiet) as show:
+        with counting_bar(quiet) as show:
             (tagger,) = given.load_taggers([model], precision, threads, taxonomy, None, top_k=1, size=size)
             found: Evaluation | TableEvaluation
             if data.is_file():
@@ -137,22 +136,6 @@ def _meanings(same: list[str]) -> dict[str, str]:
             raise UsageError(f"--same {each} can't be meant; write it as in ice_skating=ice_rink.")
         meanings[folder] = coarse
     return meanings
-
-
-@contextmanager
-def _progress_bar(quiet: bool) -> Iterator[Callable[[int, int, int], None] | None]:
-    from veduta.jobs.pipeline import Progress
-
-    with progress_bar(quiet) as show:
-        if show is None:
-            yield None
-            return
-        bar = show
-
-        def tell(done: int, failed: int, total: int) -> None:
-            bar(Progress(total=total, answered=done - failed, failed=failed))
-
-        yield tell
 
 
 def _tell(found: Evaluation | TableEvaluation, out: Path | None, quiet: bool) -> None:

@@ -76,6 +76,19 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
         yield show
 
 
+@contextmanager
+def counting_bar(quiet: bool) -> Iterator[Callable[[int, int, int], None] | None]:
+    """The same, told photos done, failures among them, and photos in all."""
+    from veduta.jobs.pipeline import Progress
+
+    with progress_bar(quiet) as show:
+        if show is None:
+            yield None
+            return
+        bar = show
+        yield lambda done, failed, total: bar(Progress(total=total, answered=done - failed, failed=failed))
+
+
 def _refuse_other_file(path: Path) -> None:
     """A photo or a table that is named by mistake must not be set aside like a damaged ledger."""
     try:

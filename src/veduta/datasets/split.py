@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.datasets.manifest import Entry, Manifest
 from veduta.errors import UsageError
+
+#: Names of the parts that shares are given for, by how many there are.
+SPLITS = {2: ("train", "test"), 3: ("train", "validation", "test")}
 
 
 def hold_out(targets: NDArray[np.int64], per_class: int, seed: int) -> NDArray[np.bool_]:
@@ -46,3 +54,98 @@ def hold_out_share(targets: NDArray[np.int64] | NDArray[np.float32], share: floa
     if not held.any() or held.all():
         raise UsageError(f"{count} photos are too few to hold out {share:.0%} of them; add photos.")
     return held
+
+
+def read_shares(text: str) -> dict[str, float]:
+    """``80/20`` as train and test, ``60/20/20`` as train, validation and test, shares of 1.
+
+    Raises UsageError for anything else.
+    """
+    try:
+        parts = [float(part) for part in text.split("/")]
+    except ValueError:
+        parts = []
+    if len(parts) not in SPLITS or min(parts) <= 0 or abs(sum(parts) - 100) > 0.5:
+        raise UsageError(f"the shares {text!r} can't be meant; give two or three that add up to 100, such as 60/20/20.")
+    return {name: part / sum(parts) for name, part in zip(SPLITS[len(parts)], parts, strict=True)}
+
+
+def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 0, *, anew: bool = False) -> Manifest:
+    """Give each kept photo its split, so that every label has its share in each and no group lies across two.
+
+    Groups are dealt out whole, those with the rarest label first, larger before smaller, else as the seed draws them;
+    each goes where most photos of its rarest label are still missing (after Sechidis et al. 2011). A label with as many
+    groups as there are splits is in all of them. Photos that have a split keep it, unless ``anew``.
+
+    Raises UsageError where a split would stay empty, or a photo's own split is none of those asked for.
+    """
+    entries = [replace(entry, split="") if anew else entry for entry in manifest.entries]
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, entry in enumerate(entries):
+        if not entry.dropped:
+            groups[entry.group or f"\0{place}"].append(place)
+    given = {name: _given(entries, members, shares) for name, members in groups.items()}
+    missing = _wanted(entries, groups, shares)
+    for name, split in given.items():
+        if split:
+            _deal(entries, groups[name], split, missing)
+    frequency = Counter(label for entry in manifest.kept for label in entry.labels)
+    drawn = np.random.default_rng(seed).permutation(len(groups))
+    order = {name: int(number) for name, number in zip(groups, drawn, strict=True)}
+
+    def rarest(name: str) -> tuple[int, int, int]:
+        labels = [label for place in groups[name] for label in entries[place].labels]
+        return min((frequency[label] for label in labels), default=len(entries)), -len(groups[name]), order[name]
+
+    for name in sorted((name for name, split in given.items() if not split), key=rarest):
+        labels = Counter(label for place in groups[name] for label in entries[place].labels or ("",))
+        rare = min(labels, key=lambda label: (frequency[label], label))
+        needs = {split: (missing[split][rare], sum(missing[split][label] for label in labels)) for split in shares}
+        _deal(entries, groups[name], max(needs, key=lambda split: needs[split]), missing)
+    found = Counter(entry.split for entry in entries if not entry.dropped)
+    for split in shares:
+        if not found[split]:
+            raise UsageError(f"no photo is left for {split}: {len(groups)} groups are too few for {len(shares)} parts.")
+    return replace(manifest, entries=tuple(entries))
+
+
+def _given(entries: list[Entry], members: list[int], shares: Mapping[str, float]) -> str:
+    """The split that photos of a group have already; the others of the group follow them."""
+    names = sorted({entries[place].split for place in members} - {""})
+    if len(names) > 1:
+        raise UsageError(
+            f"the group of {entries[members[0]].path} lies in {' and '.join(names)}; give it one split, or split anew."
+        )
+    if names and names[0] not in shares:
+        raise UsageError(
+            f"{entries[members[0]].path} has the split {names[0]!r}, expected one of {', '.join(shares)}; split anew."
+        )
+    return names[0] if names else ""
+
+
+def _wanted(
+    entries: list[Entry], groups: Mapping[str, list[int]], shares: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """How many photos of each label a split should get; no label is "", of photos that have none."""
+    photos: Counter[str] = Counter()
+    units: Counter[str] = Counter()
+    for members in groups.values():
+        labels = Counter(label for place in members for label in entries[place].labels or ("",))
+        photos += labels
+        units.update(labels.keys())
+    wanted: dict[str, dict[str, float]] = {split: {} for split in shares}
+    largest = max(shares, key=lambda split: shares[split])
+    for label, count in photos.items():
+        for split, share in shares.items():
+            # One at least, where there are enough; the largest part gives it.
+            least = 1.0 if units[label] >= len(shares) and split != largest else 0.0
+            wanted[split][label] = max(least, share * count)
+        wanted[largest][label] = count - sum(wanted[split][label] for split in shares if split != largest)
+    return wanted
+
+
+def _deal(entries: list[Entry], members: list[int], split: str, missing: dict[str, dict[str, float]]) -> None:
+    for place in members:
+        entries[place] = replace(entries[place], split=split)
+        for label in entries[place].labels or ("",):
+            missing[split][label] -= 1

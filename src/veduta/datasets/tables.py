@@ -25,20 +25,28 @@ class LabelTable:
     present: NDArray[np.float32]
 
 
-def read_label_table(table: Path) -> LabelTable:
-    """Read a CSV table with a header; ``file,sea,trees`` and then ``a.jpg,0,1`` is a photo with trees.
+def read_rows(table: Path) -> list[list[str]]:
+    """All rows of a CSV file, the header first.
 
-    Paths are relative to the table's folder, or to a folder ``images`` in it.
-    Raises UsageError, naming the line, where a row is not as the header says or a photo is not there.
+    Raises UsageError where it is none, or too large for a list of photos.
     """
     try:
         if table.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{table} is larger than {_MOST_BYTES >> 20} MB, too large for a table of photos.")
         # utf-8-sig: spreadsheets put a mark at the beginning.
         with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
+            return list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{table} can't be read as a CSV table ({error}); give a UTF-8 file with a header.") from error
+
+
+def read_label_table(table: Path) -> LabelTable:
+    """Read a CSV table with a header; ``file,sea,trees`` and then ``a.jpg,0,1`` is a photo with trees.
+
+    Paths are relative to the table's folder, or to a folder ``images`` in it.
+    Raises UsageError, naming the line, where a row is not as the header says or a photo is not there.
+    """
+    rows = read_rows(table)
     labels = tuple(name.strip() for name in rows[0][1:]) if rows else ()
     if not labels or len(rows) < 2:
         raise UsageError(f"{table} needs a header, file and then a name for each label, and a row for each photo.")

@@ -131,7 +131,10 @@ def _summary(making: Making) -> str:
 
 
 def _sources(making: Making) -> tuple[Source, ...]:
-    share = f"training; {making.validation_share:.0%} held out by a seeded rule to choose the epoch and to calibrate"
+    held = f"{making.validation_share:.0%} held out by a seeded rule"
+    if making.dataset.held_out is not None:
+        held = f"the {int(making.dataset.held_out.sum()):,} that are for validation held out"
+    share = f"training; {held} to choose the epoch and to calibrate"
     if making.left_out:
         share += f"; {making.left_out:,} could not be decoded"
     photos = Source(f"{making.dataset.name}: {len(making.dataset.paths):,} photos", share, "not stated")

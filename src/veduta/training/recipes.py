@@ -90,7 +90,9 @@ def fit(
     architecture = architecture_for(recipe.architecture, recipe.weights)
     wanted = _preprocessing(architecture, recipe.size, recipe.schedule.side)
     dataset = read_dataset(data)
-    held = hold_out_share(dataset.targets, recipe.validation_share, recipe.schedule.seed)
+    held = dataset.held_out
+    if held is None:
+        held = hold_out_share(dataset.targets, recipe.validation_share, recipe.schedule.seed)
     check_target(run / "bundle", replace=True)
     schedule = _fitting(recipe.schedule, int((~held).sum()), progress)
     network, origin = start_network(

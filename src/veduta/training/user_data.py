@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.datasets.folders import class_folders, list_class_folders
+from veduta.datasets.manifest import is_manifest, read_manifest
 from veduta.datasets.reading import OnPhoto, read_readable
 from veduta.datasets.tables import read_label_table
 from veduta.errors import UsageError
@@ -25,12 +26,16 @@ MEMORY = 4 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Photos by path with their targets, int64 ``[n]`` or float32 ``[n, c]``, and the c names of these."""
+    """Photos by path with their targets, int64 ``[n]`` or float32 ``[n, c]``, and the c names of these.
+
+    ``held_out`` ``[n]`` is true for photos that a manifest keeps for validation; None where nothing says which.
+    """
 
     name: str
     paths: tuple[str, ...]
     targets: NDArray[np.int64] | NDArray[np.float32]
     labels: tuple[str, ...]
+    held_out: NDArray[np.bool_] | None = None
 
     @property
     def task(self) -> Task:
@@ -55,11 +60,13 @@ class ReadPhotos:
 
 
 def read_dataset(data: Path) -> Dataset:
-    """A folder with a folder of photos for each class, or a CSV table with a path and a 0 or 1 for each label.
+    """A folder with a folder of photos for each class, a CSV table of 0 and 1, or a manifest.
 
     Raises UsageError where it is neither, a class has no photo or a name that no model can carry, or there are fewer
     than two classes.
     """
+    if data.is_file() and is_manifest(data):
+        return _of_manifest(data)
     if data.is_file():
         table = read_label_table(data)
         _check_names(data, table.labels)
@@ -79,6 +86,42 @@ def read_dataset(data: Path) -> Dataset:
     targets = np.array([place[sample.label or ""] for sample in samples], np.int64)
     name = printable(data.resolve().name)
     return Dataset(name, tuple(sample.path for sample in samples), targets, tuple(folders))
+
+
+def _of_manifest(file: Path) -> Dataset:
+    """The kept photos of a manifest, without those that are for testing."""
+    manifest = read_manifest(file)
+    strange = {entry.split for entry in manifest.kept} - {"", "train", "validation", "test"}
+    if strange:
+        raise UsageError(
+            f"{printable(str(file))} has the split {printable(min(strange))!r}; a training knows train, validation and "
+            "test."
+        )
+    entries = [entry for entry in manifest.kept if entry.split != "test"]
+    labels = tuple(sorted({label for entry in entries for label in entry.labels}))
+    if len(labels) < 2 and (manifest.task == "single_label" or not labels):
+        raise UsageError(
+            f"{printable(str(file))} keeps photos of {len(labels)} classes to train on; a training needs two or more."
+        )
+    _check_names(file, labels)
+    place = {label: target for target, label in enumerate(labels)}
+    targets: NDArray[np.int64] | NDArray[np.float32]
+    if manifest.task == "single_label":
+        targets = np.array([place[entry.labels[0]] for entry in entries], np.int64)
+    else:
+        targets = np.zeros((len(entries), len(labels)), np.float32)
+        for row, entry in enumerate(entries):
+            targets[row, [place[label] for label in entry.labels]] = 1
+    held_out = np.array([entry.split == "validation" for entry in entries], bool)
+    paths = tuple(entry.path for entry in entries)
+    dataset = Dataset(printable(file.stem), paths, targets, labels, held_out if held_out.any() else None)
+    missing = np.flatnonzero(dataset.counts(~held_out) == 0)
+    if len(missing):
+        raise UsageError(
+            f"{printable(str(file))} has photos of {labels[missing[0]]} for validation and none to train on; split it "
+            "anew."
+        )
+    return dataset
 
 
 def read_photos(

@@ -1,0 +1,249 @@
+"""A set of photos as a table: path, labels, split, group, and why a photo was dropped.
+
+What cleaning, selecting and splitting decide stands in a manifest; no photo is ever moved or deleted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from veduta.datasets.folders import class_folders, photos_in
+from veduta.datasets.tables import read_label_table, read_rows
+from veduta.errors import MissingExtra, OutputError, UsageError
+from veduta.images.limits import printable
+from veduta.whole_file import write_whole
+
+Labelling = Literal["single_label", "multi_label"]
+
+#: Between the labels of a photo, in the column of many.
+SEPARATOR = "|"
+#: The second column's name tells whether photos have one label each.
+LABEL_COLUMNS: dict[str, Labelling] = {"label": "single_label", "labels": "multi_label"}
+_REST = ("split", "group", "dropped", "suspicion")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photo.
+
+    ``group`` names photos that belong together, such as the frames of one film; a split never parts them.
+    ``dropped`` says why the photo is left out, a word, a colon and the details, and is empty where it is kept;
+    ``suspicion`` is what somebody should look at.
+    """
+
+    path: str
+    labels: tuple[str, ...]
+    split: str = ""
+    group: str = ""
+    dropped: str = ""
+    suspicion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Photos in their order; each has one label, or any number of them."""
+
+    task: Labelling
+    entries: tuple[Entry, ...]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, sorted, also those whose photos were all dropped."""
+        return tuple(sorted({label for entry in self.entries for label in entry.labels}))
+
+    @property
+    def kept(self) -> tuple[Entry, ...]:
+        """The photos that were not dropped."""
+        return tuple(entry for entry in self.entries if not entry.dropped)
+
+    def counts(self) -> dict[str, int]:
+        """How many kept photos each label has, none left out, sorted by label."""
+        found = dict.fromkeys(self.labels, 0)
+        for entry in self.kept:
+            for label in entry.labels:
+                found[label] += 1
+        return found
+
+    def changed(self, change: Callable[[int, Entry], Entry]) -> Manifest:
+        """The same with each entry as ``change`` makes it of its place and itself."""
+        return replace(self, entries=tuple(change(place, entry) for place, entry in enumerate(self.entries)))
+
+    def dropping(self, reasons: dict[int, str]) -> Manifest:
+        """The same with the photos at these places dropped; one that was dropped before keeps its first reason."""
+        return self.changed(
+            lambda place, entry: (
+                entry if entry.dropped or place not in reasons else replace(entry, dropped=reasons[place])
+            )
+        )
+
+    def without_labels(self, unwanted: Collection[str]) -> Manifest:
+        """The same with these labels taken off kept photos that have others as well."""
+
+        def change(_place: int, entry: Entry) -> Entry:
+            left = tuple(label for label in entry.labels if label not in unwanted)
+            return replace(entry, labels=left) if left and not entry.dropped else entry
+
+        return self.changed(change)
+
+
+def is_manifest(file: Path) -> bool:
+    """Whether a file is a manifest by its ending or its header. Raises UsageError where it can't be read."""
+    return file.suffix.lower() == ".parquet" or _has_its_columns(next(iter(read_rows(file)), []))
+
+
+def read_data(data: Path) -> Manifest:
+    """A folder with a folder of photos for each class, a CSV table of 0 and 1, or a manifest (CSV or Parquet).
+
+    Raises UsageError where it is none of these, and what ``read_manifest`` raises.
+    """
+    if data.is_dir():
+        return _of_folders(data)
+    if not data.is_file():
+        raise UsageError(
+            f"{printable(str(data))} is not there; give a folder with a folder for each class, a table or a manifest."
+        )
+    if is_manifest(data):
+        return read_manifest(data)
+    table = read_label_table(data)
+    entries = (
+        Entry(path, tuple(label for label, there in zip(table.labels, row, strict=True) if there))
+        for path, row in zip(table.paths, table.present, strict=True)
+    )
+    return Manifest("multi_label", tuple(entries))
+
+
+def read_manifest(file: Path) -> Manifest:
+    """A manifest that ``write_manifest`` wrote, or a table like it: ``path`` and ``label`` or ``labels`` are needed.
+
+    Raises UsageError, naming the line, MissingExtra for Parquet without its extra.
+    """
+    rows = _parquet_rows(file) if file.suffix.lower() == ".parquet" else iter(read_rows(file))
+    header = [name.strip() for name in next(rows, [])]
+    if not _has_its_columns(header):
+        raise UsageError(
+            f"{printable(str(file))} is no manifest: its first columns are path and label, or labels for many; "
+            f"here they are {', '.join(map(repr, header[:2])) or 'missing'}."
+        )
+    task = LABEL_COLUMNS[header[1]]
+    unknown = [name for name in header[2:] if name not in _REST]
+    if unknown or len(set(header)) < len(header):
+        raise UsageError(
+            f"{printable(str(file))} has the column {(unknown or header)[0]!r} too many; a manifest has path, "
+            f"{header[1]} and, once each, any of {', '.join(_REST)}."
+        )
+    entries = tuple(_entry(file, header, row, line, task) for line, row in enumerate(rows, 2))
+    if not entries:
+        raise UsageError(f"{printable(str(file))} names no photo.")
+    return Manifest(task, entries)
+
+
+def write_manifest(file: Path, manifest: Manifest) -> None:
+    """Write ``file``, CSV or Parquet by its ending; paths below its folder are kept relative to it, so both can move.
+
+    Raises UsageError for a label that holds the separator, OutputError, MissingExtra for Parquet without its extra.
+    """
+    name = next(name for name, task in LABEL_COLUMNS.items() if task == manifest.task)
+    root = file.resolve().parent
+    rows = [
+        (_stored(entry.path, root), _joined(entry, manifest.task), *(getattr(entry, each) for each in _REST))
+        for entry in manifest.entries
+    ]
+    header = ("path", name, *_REST)
+    if file.suffix.lower() == ".parquet":
+        write_whole(file, _parquet_bytes(header, rows))
+        return
+    if file.suffix.lower() != ".csv":
+        raise UsageError(f"{printable(str(file))}: a manifest is a .csv or a .parquet file; end its name so.")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    try:
+        content = text.getvalue().encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"{printable(str(file))}: a path in it is not Unicode, which CSV can't hold; rename the photo."
+        ) from error
+    write_whole(file, content)
+
+
+def _has_its_columns(header: Iterable[str]) -> bool:
+    first = [name.strip() for name in header][:2]
+    return len(first) == 2 and first[0] == "path" and first[1] in LABEL_COLUMNS
+
+
+def _of_folders(root: Path) -> Manifest:
+    entries = [Entry(sample.path, (name,)) for name in class_folders(root) for sample in photos_in(root / name)]
+    if not entries:
+        raise UsageError(
+            f"{printable(str(root))} holds no class folders with photos; give one that does, such as "
+            "photos/kitchen/1.jpg."
+        )
+    return Manifest("single_label", tuple(entries))
+
+
+def _entry(file: Path, header: list[str], row: list[str], line: int, task: Labelling) -> Entry:
+    if len(row) != len(header) or not row[0]:
+        raise UsageError(
+            f"line {line} of {printable(str(file))} has {len(row)} values, expected {len(header)}, the first a path."
+        )
+    values = dict(zip(header, row, strict=True))
+    labels = tuple(part.strip() for part in row[1].split(SEPARATOR)) if task == "multi_label" else (row[1].strip(),)
+    labels = () if labels == ("",) and task == "multi_label" else labels
+    if "" in labels or len(set(labels)) < len(labels):
+        raise UsageError(f"line {line} of {printable(str(file))} has an empty label, or one twice; name each once.")
+    rest = {name: values.get(name, "").strip() for name in _REST}
+    return Entry(str(file.parent / row[0]), labels, **rest)
+
+
+def _stored(path: str, root: Path) -> str:
+    """Relative where the photo lies below the manifest; links are left as they are."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)
+
+
+def _joined(entry: Entry, task: Labelling) -> str:
+    wrong = [label for label in entry.labels if SEPARATOR in label and task == "multi_label"]
+    if wrong:
+        raise UsageError(f"the label {printable(wrong[0])!r} holds {SEPARATOR!r}, which parts labels; rename it.")
+    return SEPARATOR.join(entry.labels)
+
+
+def _parquet_rows(file: Path) -> Iterator[list[str]]:
+    parquet = _pyarrow("pyarrow.parquet")
+    try:
+        table = parquet.read_table(file)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{printable(str(file))} can't be read as Parquet ({error}); write the manifest anew."
+        ) from error
+    yield list(table.column_names)
+    for row in table.to_pylist():
+        yield ["" if value is None else str(value) for value in row.values()]
+
+
+def _parquet_bytes(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    table = arrow.table(
+        {name: arrow.array(values, arrow.string()) for name, values in zip(header, columns, strict=True)}
+    )
+    file = io.BytesIO()
+    parquet.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def _pyarrow(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtra('Parquet needs pyarrow; install it with: pip install "veduta[parquet]"') from error

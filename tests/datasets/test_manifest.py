@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from veduta.datasets.manifest import Entry, Manifest, read_data, read_manifest, write_manifest
+from veduta.errors import UsageError
+
+
+def manifest_of(folder: Path, **counts: int) -> Manifest:
+    return Manifest(
+        "single_label",
+        tuple(
+            Entry(str(folder / name / f"{index}.jpg"), (name,))
+            for name, most in counts.items()
+            for index in range(most)
+        ),
+    )
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_what_was_written_is_read_again(tmp_path: Path, ending: str) -> None:
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    entries = (
+        Entry(str(tmp_path / "sea" / "ä, b.jpg"), ("sea",), "train", "film 1", "", "blurred? sharpness 0.31"),
+        Entry("/elsewhere/c.jpg", ("trees",), "test", "", "copy: of sea/a.jpg", ""),
+    )
+    write_manifest(tmp_path / f"set{ending}", Manifest("single_label", entries))
+    assert read_manifest(tmp_path / f"set{ending}") == Manifest("single_label", entries)
+    assert read_data(tmp_path / f"set{ending}").entries == entries
+
+
+names = st.text(st.characters(exclude_characters="|", exclude_categories=("C", "Z")), min_size=1, max_size=5)
+
+
+@given(st.lists(st.lists(names, max_size=3, unique=True), min_size=1, max_size=5))
+def test_any_labels_come_back(tmp_path_factory: pytest.TempPathFactory, labels: list[list[str]]) -> None:
+    file = tmp_path_factory.getbasetemp() / "many.csv"
+    entries = tuple(Entry(str(file.parent / f"{place}.jpg"), tuple(each)) for place, each in enumerate(labels))
+    write_manifest(file, Manifest("multi_label", entries))
+    assert read_manifest(file) == Manifest("multi_label", entries)
+
+
+def test_photos_below_the_manifest_move_with_it(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    write_manifest(tmp_path / "one" / "set.csv", manifest_of(tmp_path / "one", sea=1))
+    assert "sea/0.jpg,sea" in (tmp_path / "one" / "set.csv").read_text()
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert read_manifest(tmp_path / "two" / "set.csv").entries[0].path == str(tmp_path / "two" / "sea" / "0.jpg")
+
+
+def test_class_folders_and_tables_of_0_and_1_are_read_as_manifests(tmp_path: Path) -> None:
+    for name in ("sea/a.jpg", "trees/b.jpg", "trees/more/c.jpg", ".hidden/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = read_data(tmp_path)
+    assert [entry.labels for entry in found.entries] == [("sea",), ("trees",), ("trees",)]
+    (tmp_path / "table.csv").write_text("file,sea,trees\nsea/a.jpg,1,1\ntrees/b.jpg,0,0\n")
+    table = read_data(tmp_path / "table.csv")
+    assert table.task == "multi_label"
+    assert [entry.labels for entry in table.entries] == [("sea", "trees"), ()]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no manifest"),
+        ("path,label\n", "names no photo"),
+        ("path,class\na.jpg,sea\n", "no manifest"),
+        ("path,label\na.jpg\n", "line 2"),
+        ("path,label\n,sea\n", "line 2"),
+        ("path,label\na.jpg,\n", "line 2.*empty label"),
+        ("path,labels\na.jpg,sea|sea\n", "line 2.*twice"),
+        ("path,label,colour\na.jpg,sea,red\n", "'colour'"),
+        ("path,label,split,split\na.jpg,sea,train,test\n", "once each"),
+    ],
+)
+def test_a_manifest_that_can_not_be_meant_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "set.csv").write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_manifest(tmp_path / "set.csv")
+
+
+def test_a_file_of_another_ending_and_a_label_with_the_separator_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.csv or a \.parquet"):
+        write_manifest(tmp_path / "set.txt", manifest_of(tmp_path, sea=1))
+    with pytest.raises(UsageError, match="parts labels"):
+        write_manifest(tmp_path / "set.csv", Manifest("multi_label", (Entry("a.jpg", ("a|b",)),)))
+    with pytest.raises(UsageError, match="is not there"):
+        read_data(tmp_path / "gone")
+    with pytest.raises(UsageError, match="no class folders"):
+        read_data(tmp_path)
+
+
+def test_a_damaged_parquet_file_is_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    (tmp_path / "set.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(UsageError, match="as Parquet"):
+        read_manifest(tmp_path / "set.parquet")
+
+
+def test_a_photo_that_was_dropped_keeps_its_first_reason(tmp_path: Path) -> None:
+    found = manifest_of(tmp_path, sea=3).dropping({0: "black: 3"}).dropping({0: "copy: of 1", 1: "copy: of 2"})
+    assert [entry.dropped for entry in found.entries] == ["black: 3", "copy: of 2", ""]
+    assert found.counts() == {"sea": 1}
