@@ -22,13 +22,14 @@ from veduta.errors import MissingExtra, OutputError, TrainingError, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Head, write_bundle
 from veduta.records import Label
+from veduta.training.dataset import read_dataset
 from veduta.training.export import export_graph, export_weights, round_to_half
 from veduta.training.loop import EpochResult, Execution
 from veduta.training.networks import build
 from veduta.training.recipes import Progress, Recipe, fit
 from veduta.training.run_folder import RunFolder
 from veduta.training.schedules import PRESETS, Schedule
-from veduta.training.user_data import read_dataset, read_photos
+from veduta.training.user_data import read_photos
 
 QUICK = Recipe(
     "squeezenet1_1",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from veduta.cli import options as given
-from veduta.cli.job import messages, say
+from veduta.cli.job import counting_bar, messages, say
 from veduta.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ def train(
             help="The run's folder: checkpoints, log, curves, and the finished model in bundle/.",
         ),
     ],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="finetune: train all layers; scratch: the same from fresh weights; transfer: a classifier behind a "
+            "model's embedding, in a minute and without torch (extra learn)."
+        ),
+    ] = "finetune",
     weights: Annotated[
         str,
         typer.Option(
@@ -89,6 +96,9 @@ def train(
     validation: Annotated[
         float, typer.Option(min=0.01, max=0.9, help="Share of each class held out to choose the best epoch.")
     ] = 0.15,
+    views: Annotated[
+        int, typer.Option(min=0, help="transfer: changed views of each photo that are learnt from as well.")
+    ] = 4,
     patience: Annotated[
         int, typer.Option(min=0, help="Stop after so many epochs without a better one; 0 never stops early.")
     ] = 3,
@@ -103,9 +113,10 @@ def train(
     ] = True,
     quiet: given.Quiet = False,
 ) -> None:
-    """Train a model on your own classes (extra train).
+    """Train a model on your own classes (extra train, or learn for --recipe transfer).
 
     \b
+    veduta train photos/ --out runs/quick --recipe transfer      a minute, for a first look or few photos
     veduta train photos/ --out runs/mine                 photos/beach/*.jpg, photos/forest/*.jpg, ...
     veduta train labels.csv --out runs/tags              many labels for a photo: file,sea,trees
     veduta tag holiday/ --model runs/mine/bundle         use it
@@ -113,6 +124,13 @@ def train(
     Part of the photos is held out; the epoch that does best on them is kept, and its probabilities are calibrated.
     Stopped at any moment, the same command goes on. docs/training.md tells more.
     """
+    if recipe not in ("finetune", "scratch", "transfer"):
+        raise UsageError(f"--recipe {recipe} is unknown; give finetune, scratch or transfer.")
+    if recipe == "transfer":
+        _transfer(data, out, weights, views, seed, quiet)
+        return
+    if recipe == "scratch":
+        weights = "none"
     try:
         from veduta.training.execution import Execution, share_of_this_process
         from veduta.training.loop import has_checkpoint
@@ -138,13 +156,30 @@ def train(
         seed=seed,
         augmentation=replace(preset.augmentation, mixup=mixup, cutmix=cutmix),
     )
-    recipe = Recipe(architecture, None if weights == "none" else weights, size, validation, schedule)
+    wanted = Recipe(architecture, None if weights == "none" else weights, size, validation, schedule)
     execution = Execution(
         cast("Precision", precision), threads or given.decoders_for(None), save_minutes=10, tensorboard=tensorboard
     )
     with _shown(quiet or share_of_this_process().rank > 0) as progress:
-        bundle = fit(data, out, recipe, execution=execution, progress=progress)
+        bundle = fit(data, out, wanted, execution=execution, progress=progress)
     if bundle is not None and not quiet:
+        say(f"wrote {bundle.path} ({bundle.bundle_id}); try it: veduta tag PHOTOS --model {bundle.path}")
+
+
+def _transfer(data: Path, out: Path, model: str, views: int, seed: int, quiet: bool) -> None:
+    try:
+        from veduta.training.transfer import Transfer, transfer
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'learning needs {error.name}; install it with: pip install "veduta[learn]"') from error
+    with counting_bar(quiet) as show:
+        bundle = transfer(
+            data,
+            out,
+            Transfer(model, views, seed=seed),
+            note=(lambda _words: None) if quiet else say,
+            on_photo=(lambda _done, _all: None) if show is None else lambda done, total: show(done, 0, total),
+        )
+    if not quiet:
         say(f"wrote {bundle.path} ({bundle.bundle_id}); try it: veduta tag PHOTOS --model {bundle.path}")
 
 

@@ -56,6 +56,22 @@ def hold_out_share(targets: NDArray[np.int64] | NDArray[np.float32], share: floa
     return held
 
 
+def folds_of(targets: NDArray[np.int64] | NDArray[np.float32], folds: int, seed: int) -> NDArray[np.int64]:
+    """The part ``[n]`` of each photo, 0 to ``folds`` - 1, so that each class, or each label, has its share in each.
+
+    Raises UsageError where a class has fewer photos than two, for then no part can be held out of it.
+    """
+    shares = {str(fold): 1 / folds for fold in range(folds)}
+    labels = (
+        [(str(target),) for target in targets]
+        if targets.ndim == 1
+        else [tuple(str(label) for label in np.flatnonzero(row)) for row in targets]
+    )
+    entries = tuple(Entry(str(place), each) for place, each in enumerate(labels))
+    found = split_manifest(Manifest("multi_label", entries), shares, seed)
+    return np.array([int(entry.split) for entry in found.entries], np.int64)
+
+
 def read_shares(text: str) -> dict[str, float]:
     """``80/20`` as train and test, ``60/20/20`` as train, validation and test, shares of 1.
 

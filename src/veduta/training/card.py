@@ -61,8 +61,8 @@ class Card:
     accuracy of each coarse label on the same photos, ``elsewhere`` judgements on other sets. ``levers`` were measured
     on ``levers_data``. ``making`` and ``limits`` are sentences, one a line, ``not_for`` what the model must not be used
     for. ``picture`` is the address of the reliability diagram, relative to where the card is read. ``parity`` is the
-    largest difference between the graph's logits and torch's over ``parity_photos`` photos. ``bytes`` is the size of
-    all files of the bundle.
+    largest difference between the graph's logits and ``parity_with`` over ``parity_photos`` photos. ``bytes`` is the
+    size of all files of the bundle.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Card:
     picture: str | None = None
     parity: float | None = None
     parity_photos: int = 0
+    parity_with: str = "torch's"
     bytes: int | None = None
 
 
@@ -112,8 +113,8 @@ def _figures(card: Card) -> str:
     )
     if card.parity is not None:
         text += (
-            f"\n\nThe graph's logits are within {card.parity:.0e} of torch's on {card.parity_photos:,} photos, with "
-            "the same first label on all."
+            f"\n\nThe graph's logits are within {card.parity:.0e} of {card.parity_with} on "
+            f"{card.parity_photos:,} photos, with the same first label on all."
         )
     if card.bytes is not None:
         text += f"\n\nAll files together take {card.bytes / 1e6:.1f} MB."

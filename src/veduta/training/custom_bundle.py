@@ -17,11 +17,11 @@ from veduta.models.session import Session
 from veduta.records import Label
 from veduta.training.card import Card, Source, write_card
 from veduta.training.checkpoints import Origin
+from veduta.training.dataset import Dataset, bundle_name
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.schedules import Schedule
-from veduta.training.user_data import Dataset
 from veduta.training.validation import figures
 
 _PARITY_PHOTOS = 200
@@ -71,7 +71,7 @@ def write_custom_bundle(
     )
     return write_bundle(
         out,
-        name=_bundle_name(dataset.name),
+        name=bundle_name(dataset.name),
         kind="classifier",
         graph=exported.graph,
         preprocessing=making.wanted,
@@ -166,9 +166,3 @@ def _limits(calibrated: bool) -> tuple[str, ...]:
         *(() if calibrated else uncalibrated),
         "A photo of anything else gets these labels too.",
     )
-
-
-def _bundle_name(name: str) -> str:
-    """The data's name with what a folder may not be called replaced."""
-    kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name)
-    return kept.strip("._-")[:64] or "model"

@@ -21,7 +21,6 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from veduta.errors import TrainingError
-from veduta.training.augment import mix_images, mix_targets
 from veduta.training.averaging import average_of
 from veduta.training.batches import Batch, epoch_batches
 from veduta.training.curves import draw_curves
@@ -30,6 +29,7 @@ from veduta.training.execution import Execution, launch
 from veduta.training.frozen_statistics import fold, set_training
 from veduta.training.losses import Loss, make_loss
 from veduta.training.memory import keep_freed_memory
+from veduta.training.mixing import mix_images, mix_targets
 from veduta.training.networks import SceneNetwork
 from veduta.training.normalise import Normalise
 from veduta.training.opening import OpenRun, finished, open_run

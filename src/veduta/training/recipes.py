@@ -24,6 +24,7 @@ from veduta.models.bundle import Bundle, check_target
 from veduta.training.batch_norms import rebase_statistics
 from veduta.training.checkpoints import Origin
 from veduta.training.custom_bundle import Making, write_custom_bundle
+from veduta.training.dataset import read_dataset
 from veduta.training.loop import Callbacks, EpochResult, Execution, Schedule, train_opened
 from veduta.training.networks import SceneNetwork, find_architecture
 from veduta.training.opening import OpenRun, check_enough, open_run
@@ -31,7 +32,7 @@ from veduta.training.photo_sets import PhotoFiles, PhotoSet
 from veduta.training.probe import fit_classifier
 from veduta.training.run_folder import Fact
 from veduta.training.start import architecture_for, start_network
-from veduta.training.user_data import ReadPhotos, check_left, read_dataset, read_photos
+from veduta.training.user_data import ReadPhotos, check_left, read_photos
 
 #: The photos of a run that could not be decoded, with the reason.
 LEFT_OUT = "left_out.csv"

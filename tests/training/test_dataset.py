@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the extra train is not installed")
 from veduta.datasets.manifest import Entry, Manifest, write_manifest
 from veduta.datasets.split import read_shares, split_manifest
 from veduta.errors import UsageError
-from veduta.training.user_data import read_dataset
+from veduta.training.dataset import read_dataset
 
 
 def of_classes(**counts: int) -> Manifest:

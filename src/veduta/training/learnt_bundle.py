@@ -1,0 +1,152 @@
+"""The bundle of a learnt classifier: the old graph with the new classifier, checked, judged and calibrated."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from veduta.datasets.reading import read_pixels
+from veduta.errors import TrainingError
+from veduta.evaluation.calibration import calibrate
+from veduta.evaluation.figures import WORDS, Judgement, judge
+from veduta.evaluation.label_figures import judge_labels
+from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
+from veduta.models.session import Session
+from veduta.recognition.scoring import probabilities
+from veduta.records import Label
+from veduta.training.card import Card, Source, write_card
+from veduta.training.dataset import Dataset, bundle_name
+from veduta.training.linear import Learnt, Linear
+from veduta.training.new_classifier import with_classifier
+
+# Graph against the classifier that was fitted, relative to the largest logit.
+_TOLERANCE = 1e-3
+_PARITY_PHOTOS = 200
+
+
+def write_learnt_bundle(
+    learnt: Learnt,
+    embeddings: NDArray[np.float32],
+    dataset: Dataset,
+    backbone: Bundle,
+    out: Path,
+    left_out: int,
+    note: Callable[[str], None],
+) -> Bundle:
+    """Write what was learnt from the photos of ``dataset`` and their ``embeddings`` ``[n, d]`` as a model.
+
+    ``note`` is told the accuracy on photos that were held out, and where nothing calibrates the scores.
+    Raises TrainingError where the graph does not say what the classifier says, and what ``write_bundle`` raises.
+    """
+    assert backbone.embedding is not None
+    graph = with_classifier(
+        backbone.graph.read_bytes(), backbone.embedding.name, learnt.classifier.weight, learnt.classifier.bias
+    )
+    parity, photos, has_maps = _check_graph(graph, learnt.classifier, embeddings, dataset, backbone)
+    truth = dataset.targets.astype(np.int64) if dataset.task == "single_label" else dataset.targets > 0
+    temperature, calibration = calibrate(learnt.logits, truth, dataset.task)
+    if temperature is None:
+        note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
+    head = Head(
+        name="classes" if dataset.task == "single_label" else "labels",
+        task=dataset.task,
+        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
+        class_maps="class_maps" if has_maps else None,
+        class_maps_mean_is_logits=has_maps,
+        temperature=temperature,
+    )
+    metrics, judgement = _judged(learnt, head, dataset)
+    first = metrics[0]
+    note(f"on photos that were held out in turn: {WORDS[first.name]} {first.value:.1%} of {first.count:,}")
+    card = Card(
+        name=dataset.name,
+        summary=_summary(dataset, backbone),
+        metrics=metrics,
+        sources=_sources(dataset, backbone, left_out),
+        making=(*_making(learnt, dataset), calibration),
+        limits=(
+            "The photos that were held out in turn also chose the strength of the regularisation, so the figures are a "
+            "little too good.",
+            *(() if temperature is not None else ("The scores are not calibrated.",)),
+            "A photo of anything else gets these labels too.",
+        ),
+        not_for=("Decisions about people.",),
+        judgement=judgement,
+        parity=parity,
+        parity_photos=photos,
+        parity_with="the fitted classifier's",
+    )
+    return write_bundle(
+        out,
+        name=bundle_name(dataset.name),
+        kind="classifier",
+        graph=graph,
+        preprocessing=backbone.preprocessing,
+        heads=[head],
+        card=write_card(card),
+        embedding=OutputSpec("embedding", backbone.embedding.size),
+        metrics=metrics,
+        license=backbone.license,
+        replace=True,
+    )
+
+
+def _check_graph(
+    graph: bytes, classifier: Linear, embeddings: NDArray[np.float32], dataset: Dataset, backbone: Bundle
+) -> tuple[float, int, bool]:
+    """How far the graph's logits are from the classifier's at the most, on how many photos; whether it has maps."""
+    count = len(dataset.paths)
+    spread = np.linspace(0, count - 1, min(_PARITY_PHOTOS, count)).astype(np.int64)
+    pixels = read_pixels([dataset.paths[place] for place in spread], backbone.preprocessing)
+    expected = classifier(embeddings[spread])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(graph)
+        session = Session(path)
+        maps = ["class_maps"] if "class_maps" in session.outputs else []
+        found = session.run(pixels, ["logits", *maps])
+    most = _TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    for name, values in found.items():
+        means = values.mean(axis=(2, 3)) if name in maps else values
+        difference = float(np.abs(means - expected).max())
+        if not difference <= most:
+            raise TrainingError(
+                f"the graph's {name} are up to {difference:.2g} off the classifier's answers, expected at most "
+                f"{most:.2g}. Nothing was exported."
+            )
+    return float(np.abs(found["logits"] - expected).max()), len(spread), bool(maps)
+
+
+def _judged(learnt: Learnt, head: Head, dataset: Dataset) -> tuple[tuple[Metric, ...], Judgement | None]:
+    said, data = probabilities(learnt.logits, head.task, head.temperature), f"{dataset.name}, held out in turn"
+    if dataset.task == "single_label":
+        judgement = judge(head.labels, said, dataset.targets.astype(np.int64), data)
+        return judgement.metrics, judgement
+    return judge_labels(head.labels, said, dataset.targets > 0, data).metrics, None
+
+
+def _summary(dataset: Dataset, backbone: Bundle) -> str:
+    told = "which of {} classes a photo is" if dataset.task == "single_label" else "which of {} labels a photo has"
+    return f"Tells {told.format(len(dataset.labels))}: a linear classifier behind the embedding of {backbone.name}."
+
+
+def _sources(dataset: Dataset, backbone: Bundle, left_out: int) -> tuple[Source, ...]:
+    used = "learning, and judging in parts that were held out in turn"
+    if left_out:
+        used += f"; {left_out:,} more could not be decoded"
+    return (
+        Source(f"{dataset.name}: {len(dataset.paths):,} photos", used, "not stated"),
+        Source(f"the model {backbone.name}, `{backbone.bundle_id}`", "embedding", backbone.license or "not stated"),
+    )
+
+
+def _making(learnt: Learnt, dataset: Dataset) -> tuple[str, ...]:
+    kind = "softmax" if dataset.task == "single_label" else "a sigmoid for each label"
+    return (
+        f"Logistic regression ({kind}) on the embeddings of {len(dataset.paths):,} photos, each as it is and in "
+        f"{learnt.views} changed views, with a regularisation of C = {learnt.strength:g} for each photo.",
+    )

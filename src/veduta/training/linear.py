@@ -1,0 +1,119 @@
+"""Logistic regression on embeddings, its strength chosen and its scores judged on parts that are held out in turn."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from veduta.datasets.split import folds_of
+
+#: A class for each photo ``[n]``, or 1 for each label that is present ``[n, c]``.
+Targets = NDArray[np.int64] | NDArray[np.float32]
+
+# Strengths of regularisation that are tried, as scikit-learn's C for each photo.
+_STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+_ITERATIONS, _EXACT_ENOUGH = 300, 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """``weight`` float32 ``[c, d]`` and ``bias`` ``[c]``: logits are embedding @ weight.T + bias."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = embeddings @ self.weight.T + self.bias
+        return logits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """What was learnt from n photos.
+
+    ``logits`` ``[n, c]`` are those of photos by classifiers that did not see them, and ``strength`` is what was chosen
+    by them; ``classifier`` was then fitted to all photos.
+    """
+
+    classifier: Linear
+    strength: float
+    logits: NDArray[np.float32]
+    views: int
+
+
+def learn(embeddings: NDArray[np.float32], targets: Targets, *, folds: int = 5, seed: int = 0) -> Learnt:
+    """Choose the regularisation on held-out parts, answer for these, then fit to all photos.
+
+    ``embeddings`` ``[n, v, d]`` are of each photo as it is and of its changed views. The choice looks at the photos as
+    they are, which takes a fraction of the time. Raises UsageError where there are too few photos for so many parts.
+    """
+    part = folds_of(targets, folds, seed)
+    losses = {each: _loss(_held_out(embeddings[:, :1], targets, part, each), targets) for each in _STRENGTHS}
+    strength = min(losses, key=lambda each: losses[each])
+    logits = _held_out(embeddings, targets, part, strength)
+    return Learnt(fit_linear(embeddings, targets, strength), strength, logits, embeddings.shape[1] - 1)
+
+
+def fit_linear(embeddings: NDArray[np.float32], targets: Targets, strength: float) -> Linear:
+    """Logistic regression on all views of ``[n, v, d]``: softmax for targets ``[n]``, a sigmoid each for ``[n, c]``.
+
+    What is regularised are the weights of embeddings of mean 0 and deviation 1; each photo weighs as much as its views
+    together.
+    """
+    views = embeddings.shape[1]
+    rows = embeddings.reshape(-1, embeddings.shape[2])
+    mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
+    rows = (rows - mean) / deviation
+    truth = targets[np.repeat(np.arange(len(targets)), views)]
+    if targets.ndim == 1:
+        weight, bias = _fit_one(rows, truth, strength / views)
+    else:
+        fitted = [_fit_one(rows, column, strength / views) for column in truth.T]
+        weight, bias = (np.concatenate(each) for each in zip(*fitted, strict=True))
+    weight = weight / deviation
+    return Linear(weight.astype(np.float32), (bias - weight @ mean).astype(np.float32))
+
+
+def _fit_one(
+    rows: NDArray[np.float32], truth: Targets, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    regression = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_EXACT_ENOUGH)
+    with warnings.catch_warnings():
+        # So many iterations come near enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit(rows, truth)
+    if len(regression.classes_) == 2 and truth.dtype.kind == "i":
+        # scikit-learn tells two classes by one number; a softmax of half of it each way says the same.
+        return np.concatenate([-regression.coef_, regression.coef_]) / 2, np.concatenate(
+            [-regression.intercept_, regression.intercept_]
+        ) / 2
+    return regression.coef_.astype(np.float64), regression.intercept_.astype(np.float64)
+
+
+def _held_out(
+    embeddings: NDArray[np.float32],
+    targets: Targets,
+    part: NDArray[np.int64],
+    strength: float,
+) -> NDArray[np.float32]:
+    """Logits ``[n, c]`` of each photo as it is, by a classifier that was fitted to the other parts."""
+    classes = int(targets.max()) + 1 if targets.ndim == 1 else targets.shape[1]
+    logits = np.empty((len(targets), classes), np.float32)
+    for each in np.unique(part):
+        inside = part == each
+        logits[inside] = fit_linear(embeddings[~inside], targets[~inside], strength)(embeddings[inside, 0])
+    return logits
+
+
+def _loss(logits: NDArray[np.float32], targets: Targets) -> float:
+    values = logits.astype(np.float64)
+    if targets.ndim == 1:
+        top = values.max(axis=1)
+        total = top + np.log(np.exp(values - top[:, None]).sum(axis=1))
+        return float((total - values[np.arange(len(values)), targets.astype(np.int64)]).mean())
+    return float(np.logaddexp(0, np.where(targets > 0, -values, values)).mean())

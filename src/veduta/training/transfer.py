@@ -1,0 +1,98 @@
+"""A classifier of a user's own classes behind the embedding of a model that is there already; no torch.
+
+Each photo is embedded once as it is and once for each of a few changed views, all of which is kept; a regularised
+logistic regression on that takes seconds. So the bundled model is a backbone for everybody (extra ``learn``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from veduta.errors import UsageError
+from veduta.images.limits import printable
+from veduta.models.bundle import Bundle, check_target
+from veduta.models.store import find
+from veduta.training.dataset import Dataset, read_dataset
+from veduta.training.embeddings import Embedded, embed_views
+from veduta.training.learnt_bundle import write_learnt_bundle
+from veduta.training.linear import learn
+
+#: Embeddings of a run, kept so that another training on the same photos need not compute them.
+FEATURES = "features.npz"
+
+# So many are named in a sentence.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How to learn: ``model`` gives the embedding, ``views`` changed views are made of each photo, ``folds`` parts are
+    held out in turn to choose the regularisation, to judge and to calibrate; ``seed`` draws views and folds.
+    """
+
+    model: Path | str = "places100"
+    views: int = 4
+    folds: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("views", 0), ("folds", 2), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+
+
+def transfer(
+    data: Path,
+    run: Path,
+    how: Transfer = Transfer(),
+    *,
+    note: Callable[[str], None] = lambda _words: None,
+    on_photo: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Bundle:
+    """Learn the classes of ``data`` and write ``run/bundle``; embeddings are kept in ``run/features.npz``.
+
+    Every photo that is not for testing is learnt from: what a manifest keeps for validation is not needed here, since
+    each part is held out in turn. Photos that can't be read are left out and told.
+    Raises UsageError, TrainingError, OutputError, and what ``Bundle.load`` raises.
+    """
+    backbone = Bundle.load(find(how.model))
+    dataset = read_dataset(data)
+    _check_sizes(dataset, how.folds)
+    check_target(run / "bundle", replace=True)
+    note(f"embedding {len(dataset.paths):,} photos of {len(dataset.labels)} classes, {1 + how.views} views of each")
+    embedded = embed_views(
+        dataset.paths, backbone, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
+    )
+    _tell_left_out(embedded, note)
+    dataset = dataset.subset(embedded.kept)
+    _check_sizes(dataset, how.folds)
+    note("fitting the classifier")
+    learnt = learn(embedded.values, dataset.targets, folds=how.folds, seed=how.seed)
+    note("exporting, and checking the graph against the classifier")
+    left_out = int((~embedded.kept).sum())
+    return write_learnt_bundle(learnt, embedded.values[:, 0], dataset, backbone, run / "bundle", left_out, note)
+
+
+def _check_sizes(dataset: Dataset, folds: int) -> None:
+    counts = dataset.counts(np.ones(len(dataset.paths), bool))
+    if counts.min() < 2:
+        photos = "1 photo" if counts.min() else "no photo"
+        raise UsageError(
+            f"the class {printable(dataset.labels[int(counts.argmin())])} has {photos}; a class needs two or more, one "
+            "to learn from and one to be judged on."
+        )
+    if len(dataset.paths) < folds:
+        raise UsageError(f"{len(dataset.paths)} photos can't be parted into {folds}; add photos.")
+
+
+def _tell_left_out(embedded: Embedded, note: Callable[[str], None]) -> None:
+    if embedded.failures:
+        named = ", ".join(printable(each.path) for each in embedded.failures[:_NAMED])
+        more = " and others" if len(embedded.failures) > _NAMED else ""
+        note(
+            f"{len(embedded.failures):,} of {len(embedded.kept):,} photos can't be read and are left out: {named}{more}"
+        )

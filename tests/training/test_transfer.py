@@ -1,0 +1,97 @@
+"""From folders to a model by the embedding of the bundled one, without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("sklearn", reason="the extra learn is not installed")
+pytest.importorskip("onnx", reason="the extra learn is not installed")
+
+import veduta
+from veduta.errors import UsageError
+from veduta.models.bundle import Bundle
+from veduta.training import embeddings as embedding_room
+from veduta.training.transfer import FEATURES, Transfer, transfer
+
+QUICK = Transfer(views=1, folds=3)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    for name, level in (("day", 180), ("night", 10), ("dusk", 90)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(9):
+            pixels = (random.integers(0, 70, (10, 12, 3)) + level).astype(np.uint8)
+            image = Image.fromarray(pixels).resize((160, 140), Image.Resampling.NEAREST)
+            image.save(tmp_path / "photos" / name / f"{index}.jpg")
+    return tmp_path / "photos"
+
+
+def test_folders_become_a_model_that_tags_and_explains(photos: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    bundle = transfer(photos, tmp_path / "run", QUICK, note=told.append)
+    assert [label.id for label in bundle.heads[0].labels] == ["day", "dusk", "night"]
+    tagger = veduta.load(bundle.path)
+    assert tagger.predict(photos / "night" / "0.jpg").scores[0].label.id == "night"
+    explanation = veduta.explain(tagger, photos / "day" / "0.jpg", "day")
+    assert explanation.method == "class maps"
+    assert any("held out in turn" in words for words in told)
+    assert "places100" in (bundle.path / "README.md").read_text()
+    Bundle.load(bundle.path, verify=True)
+
+
+def test_embeddings_are_computed_once_and_anew_where_a_photo_changed(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = transfer(photos, tmp_path / "run", QUICK)
+    computed: list[int] = []
+    session = embedding_room.Session
+
+    def counted(*given: object) -> object:
+        computed.append(1)
+        return session(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(embedding_room, "Session", counted)
+    assert transfer(photos, tmp_path / "run", QUICK).bundle_id == first.bundle_id
+    assert not computed
+    Image.new("RGB", (99, 99), "teal").save(photos / "day" / "0.jpg")
+    assert transfer(photos, tmp_path / "run", QUICK).bundle_id != first.bundle_id
+    assert computed
+    (tmp_path / "run" / FEATURES).write_bytes(b"PK but no archive")
+    transfer(photos, tmp_path / "run", QUICK)
+    assert len(computed) == 2
+
+
+def test_photos_that_can_not_be_read_are_left_out_and_told(photos: Path, tmp_path: Path) -> None:
+    (photos / "day" / "broken.jpg").write_text("no photo")
+    told: list[str] = []
+    bundle = transfer(photos, tmp_path / "run", QUICK, note=told.append)
+    assert any("1 of 28 photos can't be read" in words and "broken.jpg" in words for words in told)
+    assert "1 more could not be decoded" in (bundle.path / "README.md").read_text()
+
+
+def test_a_class_of_one_photo_is_refused_before_any_work(photos: Path, tmp_path: Path) -> None:
+    for photo in sorted((photos / "dusk").iterdir())[1:]:
+        photo.unlink()
+    with pytest.raises(UsageError, match="class dusk has 1 photo"):
+        transfer(photos, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_values_that_can_not_be_meant_are_refused() -> None:
+    with pytest.raises(UsageError, match="folds is 1"):
+        Transfer(folds=1)
+    with pytest.raises(UsageError, match="views is -1"):
+        Transfer(views=-1)
+
+
+def test_learning_needs_no_torch() -> None:
+    program = "import sys, veduta.training.transfer; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
