@@ -28,7 +28,7 @@ from veduta.evaluation.evidence import threshold_for
 from veduta.images.preprocess import prepare
 from veduta.models.bundle import Bundle
 from veduta.training.checkpoints import load_weights
-from veduta.training.evidence import READINGS, certainty_of, fit_normal, join, read_layers
+from veduta.training.evidence import READINGS, certainty_of, energy_of, fit_normal, join, read_layers
 from veduta.training.networks import SceneNetwork, build
 from veduta.training.non_scenes import Material, NonScenes, make_non_scenes
 from veduta.training.photo_sets import PhotoSet
@@ -120,7 +120,7 @@ def _methods(
     """``full`` where the classifier is trained, so that its logits mean something."""
     if full:
         yield "energy", _energy
-        yield "certainty", lambda read: certainty_of(read.logits)
+        yield "certainty", _certainty
     yield "embedding, nearest 10 of the training photos", _nearest(known.layers[""])
     yield "embedding, Mahalanobis", _mahalanobis(known, targets, ("",), scaled=False)
     yield "embedding scaled", _mahalanobis(known, targets, ("",))
@@ -130,9 +130,10 @@ def _methods(
     yield "three blocks, Mahalanobis", _mahalanobis(known, targets, blocks, scaled=False)
     yield "three blocks scaled", (three := _mahalanobis(known, targets, blocks))
     if full:
-        yield "three blocks scaled, and the energy", _sum(three, 1.0, _energy, held_out)
+        yield "three blocks scaled, and the energy", _sum(three, held_out, energy=1.0)
+        yield "three blocks scaled, and a quarter of the certainty", _sum(three, held_out, certainty=0.25)
         for name, nearness in _apart(known, targets, blocks, three):
-            yield name, _sum(nearness, 0.25, lambda read: certainty_of(read.logits), held_out)
+            yield name, _sum(nearness, held_out, certainty=0.25, energy=0.5)
 
 
 def _apart(
@@ -140,8 +141,8 @@ def _apart(
 ) -> Iterator[tuple[str, Method]]:
     enlarged = tuple(f"{block}{_ENLARGED}" for block in blocks)
     if enlarged[0] in known.layers:
-        yield "the same seen enlarged, and a quarter of the certainty", _mahalanobis(known, targets, enlarged)
-    yield "three blocks scaled, and a quarter of the certainty (in use)", in_use
+        yield "the next, seen enlarged", _mahalanobis(known, targets, enlarged)
+    yield "three blocks scaled, a quarter of the certainty, half of the energy (in use)", in_use
 
 
 def _mahalanobis(known: Read, targets: NDArray[np.int64], layers: tuple[str, ...], *, scaled: bool = True) -> Method:
@@ -159,13 +160,23 @@ def _nearest(known: Tensor) -> Method:
 
 
 def _energy(read: Read) -> Tensor:
-    return read.logits.logsumexp(1)
+    return energy_of(read.logits)
 
 
-def _sum(nearness: Method, weight: float, other: Method, held_out: Read) -> Method:
-    """Both, each in units of its deviation over the held-out photos."""
-    units = nearness(held_out).std(), other(held_out).std()
-    return lambda read: nearness(read) / units[0] + weight * other(read) / units[1]
+def _certainty(read: Read) -> Tensor:
+    return certainty_of(read.logits)
+
+
+def _sum(nearness: Method, held_out: Read, *, certainty: float = 0.0, energy: float = 0.0) -> Method:
+    """All by their weights, each in units of its deviation over the held-out photos."""
+    parts = ((nearness, 1.0), (_certainty, certainty), (_energy, energy))
+    units = [float(part(held_out).std()) for part, _ in parts]
+
+    def total(read: Read) -> Tensor:
+        terms = [weight * part(read) / unit for (part, weight), unit in zip(parts, units, strict=True)]
+        return torch.stack(terms).sum(0)
+
+    return total
 
 
 def _figures(

@@ -121,6 +121,17 @@ def test_more_certainty_is_more_evidence() -> None:
     torch.testing.assert_close(evidence(pooled, 3 * logits), evidence(pooled, logits))
 
 
+def test_more_energy_is_more_evidence_whatever_the_certainty() -> None:
+    pooled, logits = normal_layers(30), torch.linspace(0, 3, 60).view(30, 2) * torch.tensor([1.0, 2.0])
+    evidence = fit_distance(
+        pooled, np.arange(30) % 2, reading=Reading(("0", "1")), shrinkage=0.1, certainty=0.25, energy=0.5
+    )
+    fit_scales(evidence, pooled, logits)
+    # The same on all logits leaves the probabilities as they are.
+    assert (evidence(pooled, logits + 1) > evidence(pooled, logits)).all()
+    assert evidence(pooled, logits).std().item() == pytest.approx(10, abs=0.01)
+
+
 def test_photos_of_many_labels_have_one_mean() -> None:
     network, photos = small_network(), stripes(60, 0)
     many = PhotoSet(photos.pixels, np.eye(3, dtype=np.float32)[photos.labels.astype(int)])

@@ -4,7 +4,7 @@ Some layers of the network are averaged over positions, each is scaled to length
 class are then taken for a normal distribution around their mean, with one covariance for all classes; evidence falls
 with the Mahalanobis distance to the nearest mean (Lee et al. 2018, "A Simple Unified Framework for Detecting
 Out-of-Distribution Samples and Adversarial Attacks") and rises with the certainty of the answer, the negative entropy
-of its probabilities.
+of its probabilities, and with the energy of its logits.
 
 What was tried beside it, and the figures, are in ``docs/evidence.md``; ``python -m bench evidence`` measures again.
 """
@@ -48,7 +48,7 @@ class Evidence(EvidenceModule):
         centre: mean of the joined layers, ``[d]``, d the sum of their sizes.
         whiten: ``[d, d]``, makes the covariance within a class the identity.
         means: the whitened class means ``[classes, d]``.
-        scales: mean and deviation of the distance, then of the certainty, then of their sum ``[6]``.
+        scales: mean and deviation of the distance, of the certainty, of the energy, and of their sum ``[8]``.
     """
 
     centre: Tensor
@@ -56,21 +56,31 @@ class Evidence(EvidenceModule):
     means: Tensor
     scales: Tensor
 
-    def __init__(self, reading: Reading, sizes: Sequence[int], classes: int, certainty: float) -> None:
+    def __init__(
+        self, reading: Reading, sizes: Sequence[int], classes: int, certainty: float, energy: float = 0.0
+    ) -> None:
         super().__init__()
         total = sum(sizes)
         self.reading = reading
-        self.certainty = certainty
+        self.certainty, self.energy = certainty, energy
         self.register_buffer("centre", torch.zeros(total))
         self.register_buffer("whiten", torch.zeros(total, total))
         self.register_buffer("means", torch.zeros(classes, total))
-        self.register_buffer("scales", torch.tensor([0.0, 1.0] * 3))
+        self.register_buffer("scales", torch.tensor([0.0, 1.0] * 4))
 
     def forward(self, pooled: Sequence[Tensor], logits: Tensor) -> Tensor:
-        distance_mean, distance_spread, certainty_mean, certainty_spread, mean, spread = self.scales.unbind()
+        *_, mean, spread = self.scales.unbind()
+        return _MEAN + _DEVIATION * (self.total(pooled, logits) - mean) / spread
+
+    def total(self, pooled: Sequence[Tensor], logits: Tensor) -> Tensor:
+        """Nearness, certainty and energy ``[n]``, each in units of its deviation, by their weights."""
+        distance_mean, distance_spread, certainty_mean, certainty_spread, energy_mean, energy_spread, *_ = (
+            self.scales.unbind()
+        )
         nearness = (distance_mean - self.distance(pooled)) / distance_spread
-        lift = (certainty_of(logits) - certainty_mean) / certainty_spread
-        return _MEAN + _DEVIATION * (nearness + self.certainty * lift - mean) / spread
+        certainty = (certainty_of(logits) - certainty_mean) / certainty_spread
+        energy = (energy_of(logits) - energy_mean) / energy_spread
+        return nearness + self.certainty * certainty + self.energy * energy
 
     def distance(self, pooled: Sequence[Tensor]) -> Tensor:
         """The Mahalanobis distance ``[n]`` to the nearest class mean."""
@@ -91,12 +101,16 @@ def join(pooled: Sequence[Tensor]) -> Tensor:
 
 
 def certainty_of(logits: Tensor) -> Tensor:
-    """The negative entropy ``[n]`` of the softmax of logits ``[n, classes]``: Σ p log p, 0 where one class has all.
-
-    The energy of the logits, log Σ exp (Liu et al. 2020, "Energy-based Out-of-distribution Detection"), serves as well
-    or better on networks trained without mixup; mixup takes most of what it tells (``docs/evidence.md``).
-    """
+    """The negative entropy ``[n]`` of the softmax of logits ``[n, classes]``: Σ p log p, 0 where one class has all."""
     return (logits.softmax(1) * logits.log_softmax(1)).sum(1)
+
+
+def energy_of(logits: Tensor) -> Tensor:
+    """log Σ exp ``[n]`` of logits ``[n, classes]`` (Liu et al. 2020, "Energy-based Out-of-distribution Detection").
+
+    Mixup takes much of what it tells (``docs/evidence.md``).
+    """
+    return logits.logsumexp(1)
 
 
 def fit_evidence(
@@ -107,30 +121,39 @@ def fit_evidence(
     reading: Reading | None = None,
     shrinkage: float = 0.03,
     certainty: float = 0.25,
+    energy: float = 0.5,
 ) -> Evidence:
     """Evidence for ``network``, which must be in its final state, fitted to the photos that it was trained on.
 
-    ``shrinkage`` is the part of the covariance that is the same in all directions; ``certainty`` is what the certainty
-    weighs against the distance, both in units of their deviation over ``held_out``. Photos of many labels have one
-    mean.
+    ``shrinkage`` is the part of the covariance that is the same in all directions; ``certainty`` and ``energy``
+    are what these weigh against the distance, all in units of their deviation over ``held_out``. Photos of many labels
+    have one mean.
     Raises TrainingError for a layer that the network lacks.
     """
     if reading is None:
         reading = READINGS.get(network.architecture or "", Reading())
     pooled = read_layers(network, training, reading)
     targets = training.labels if training.task == "single_label" else np.zeros(len(training), np.int64)
-    evidence = fit_distance(pooled, targets.astype(np.int64), reading=reading, shrinkage=shrinkage, certainty=certainty)
+    evidence = fit_distance(
+        pooled, targets.astype(np.int64), reading=reading, shrinkage=shrinkage, certainty=certainty, energy=energy
+    )
     del pooled
     logits = torch.from_numpy(predict_logits(network, held_out))
     return fit_scales(evidence, read_layers(network, held_out, reading), logits)
 
 
 def fit_distance(
-    pooled: Sequence[Tensor], targets: NDArray[np.int64], *, reading: Reading, shrinkage: float, certainty: float
+    pooled: Sequence[Tensor],
+    targets: NDArray[np.int64],
+    *,
+    reading: Reading,
+    shrinkage: float,
+    certainty: float,
+    energy: float = 0.0,
 ) -> Evidence:
     """Centre, covariance and class means, from pooled layers ``[n, d_i]`` and targets ``[n]`` of training photos."""
     centre, whiten, means = fit_normal(join(pooled), targets, shrinkage)
-    evidence = Evidence(reading, [each.shape[1] for each in pooled], len(means), certainty)
+    evidence = Evidence(reading, [each.shape[1] for each in pooled], len(means), certainty, energy)
     with torch.no_grad():
         evidence.centre.copy_(_half(centre))
         evidence.whiten.copy_(_half(whiten))
@@ -160,11 +183,10 @@ def fit_normal(values: Tensor, targets: NDArray[np.int64], shrinkage: float) -> 
 def fit_scales(evidence: Evidence, pooled: Sequence[Tensor], logits: Tensor) -> Evidence:
     """Give evidence the mean 50 and the deviation 10 over photos that served no fit; returns it."""
     with torch.no_grad():
-        evidence.scales.copy_(torch.tensor([0.0, 1.0] * 3))
-        distance, certainty = evidence.distance(pooled), certainty_of(logits)
-        parts = [distance.mean(), _spread(distance), certainty.mean(), _spread(certainty)]
-        total = (parts[0] - distance) / parts[1] + evidence.certainty * (certainty - parts[2]) / parts[3]
-        evidence.scales.copy_(torch.stack([*parts, total.mean(), _spread(total)]))
+        parts = (evidence.distance(pooled), certainty_of(logits), energy_of(logits))
+        evidence.scales[:6] = torch.stack([figure for part in parts for figure in (part.mean(), _spread(part))])
+        total = evidence.total(pooled, logits)
+        evidence.scales[6:] = torch.stack([total.mean(), _spread(total)])
     return evidence
 
 
