@@ -49,6 +49,7 @@ class MadeTagger:
     dimension: int = 6
     pause: float = 0.0
     asked: int = 0
+    warmed: int = 0
     sizes: list[int] = field(default_factory=list)
     labels: tuple[Label, ...] = LABELS
     taxonomy: Ancestors = field(default_factory=Ancestors)
@@ -67,6 +68,9 @@ class MadeTagger:
         )
         self.session = SimpleNamespace(precision=self.precision, runtime="made", run=self._run)
         self.coarse_sums = SimpleNamespace(labels=COARSE)
+
+    def warm_up(self) -> None:
+        self.warmed += 1
 
     def predict_photos(self, photos: Sequence[Photo], index: int = 0) -> list[Prediction]:
         self.asked += len(photos)

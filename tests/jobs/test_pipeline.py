@@ -126,6 +126,16 @@ def test_a_second_run_tags_only_what_is_new_or_changed(job: Job, made: ModuleTyp
     assert second.rows[4:12] == first.rows[4:]
 
 
+def test_the_model_is_made_ready_once_and_only_where_a_photo_needs_it(
+    job: Job, made: ModuleType, tmp_path: Path
+) -> None:
+    samples = made.make_photos(tmp_path / "photos", 12)
+    job.run(samples)
+    assert job.tagger.warmed == 1
+    job.run(samples)
+    assert job.tagger.warmed == 1, "all is known by now"
+
+
 def test_a_settled_photo_is_not_read_again(
     job: Job, made: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

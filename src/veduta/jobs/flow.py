@@ -106,7 +106,7 @@ class Flow:
         self._in_memory = self._coming = self._batches = 0
         self._ready: list[_Item] = []
         self._twins: dict[str, list[_Item]] = {}
-        self._stopping = False
+        self._stopping = self._warming = False
         self._window: dict[int, _Done] = {}
         self._started = self._shown = 0
 
@@ -182,6 +182,11 @@ class Flow:
             self._decode(item)
 
     def _decode(self, item: _Item) -> None:
+        if not self._warming:
+            # While the first photo is decoded. What goes wrong here, the first batch will tell.
+            self._warming = True
+            for tagger in self._plan.taggers:
+                self._threads.submit(tagger.warm_up)
         self._coming += 1
         self._await(self._pool.submit(item.path, self._plan.wanted), self._decoded, item)
 

@@ -118,6 +118,11 @@ class Tagger:
         name = "the photo" if isinstance(source, bytes) else str(source)
         return self.predict_photos([decode(data, [self.preprocessing], limits, name)])[0]
 
+    def warm_up(self) -> None:
+        """Compile the graph now, as the first prediction otherwise would; raises the same errors."""
+        for height, width in self.preprocessing.sizes:
+            self.session.prepare(height, width, self._outputs)
+
     def predict_photos(self, photos: Sequence[Photo], index: int = 0) -> list[Prediction]:
         """Predictions for decoded photos; ``photo.inputs[index]`` was made by this tagger's preprocessing.
 
