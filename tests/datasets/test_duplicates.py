@@ -13,14 +13,17 @@ from PIL import Image, ImageOps
 pytest.importorskip("pdqhash", reason="the extra dataset is not installed")
 pytest.importorskip("faiss", reason="the extra dataset is not installed")
 
+from veduta.datasets import duplicates
 from veduta.datasets.duplicates import (
     Fingerprints,
     agreement,
+    check_libraries,
     find_candidates,
     find_copies,
     fingerprint,
     without_frame,
 )
+from veduta.errors import MissingExtra
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,13 @@ def test_agreement_is_the_same_both_ways_and_1_for_the_same(photos: list[Image.I
     )
     plain = np.full((1, 32, 32), 90, np.uint8)
     assert agreement(plain, thumbnails[:1])[0] < 0.1
+
+
+def test_what_is_not_installed_is_told_before_a_photo_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_libraries()
+    monkeypatch.setattr(duplicates, "find_spec", lambda package: None if package == "scipy" else package)
+    with pytest.raises(MissingExtra, match=r"needs scipy.*veduta\[dataset\]"):
+        check_libraries()
 
 
 def test_a_frame_is_on_both_sides_and_a_sky_on_one() -> None:

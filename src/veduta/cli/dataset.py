@@ -101,6 +101,7 @@ def clean(
     """
     from veduta.datasets.clean import Rules
     from veduta.datasets.clean import clean as sweep
+    from veduta.datasets.duplicates import check_libraries
     from veduta.datasets.manifest import read_data, write_manifest
     from veduta.datasets.select import balance as balanced
     from veduta.datasets.survey import survey
@@ -109,6 +110,8 @@ def clean(
     from veduta.whole_file import check_place, write_whole
 
     _check_out(out)
+    if copies:
+        check_libraries()
     if sheet is not None:
         check_place(sheet)
     rules = Rules(least_side=min_side, copies=copies)

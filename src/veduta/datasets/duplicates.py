@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -226,6 +227,13 @@ def _smoothing() -> NDArray[np.float32]:
     near = (away <= _NEIGHBOURHOOD // 2).astype(np.float32)
     mean: NDArray[np.float32] = near / near.sum(axis=1, keepdims=True)
     return mean
+
+
+def check_libraries() -> None:
+    """Raises MissingExtra where something that finding copies needs is not there: before photos are looked at."""
+    for package in ("pdqhash", "faiss", "scipy"):
+        if find_spec(package) is None:
+            raise _missing(package)
 
 
 def _missing(package: str) -> MissingExtra:
