@@ -64,9 +64,17 @@ def test_embeddings_are_computed_once_and_anew_where_a_photo_changed(
     Image.new("RGB", (99, 99), "teal").save(photos / "day" / "0.jpg")
     assert transfer(photos, tmp_path / "run", QUICK).bundle_id != first.bundle_id
     assert computed
-    (tmp_path / "run" / FEATURES).write_bytes(b"PK but no archive")
-    transfer(photos, tmp_path / "run", QUICK)
-    assert len(computed) == 2
+
+
+@pytest.mark.parametrize("damage", ["other", "cut short", "zeros", "empty"])
+def test_damaged_embeddings_are_computed_anew(photos: Path, tmp_path: Path, damage: str) -> None:
+    first = transfer(photos, tmp_path / "run", QUICK)
+    kept = tmp_path / "run" / FEATURES
+    whole = kept.read_bytes()
+    damaged = {"other": b"PK but no archive", "cut short": whole[: len(whole) // 2], "zeros": bytes(len(whole))}
+    kept.write_bytes(damaged.get(damage, b""))
+    assert transfer(photos, tmp_path / "run", QUICK).bundle_id == first.bundle_id
+    assert kept.read_bytes() == whole
 
 
 def test_photos_that_can_not_be_read_are_left_out_and_told(photos: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,9 @@ def _key(paths: Sequence[str], bundle: Bundle, views: int, seed: int) -> str:
 
 def _from_cache(cache: Path, key: str) -> Embedded | None:
     try:
-        with np.load(cache, allow_pickle=False) as known:
+        with cache.open("rb") as file, np.load(file, allow_pickle=False) as known:
             if str(known["key"]) == key:
                 return Embedded(known["values"], known["kept"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         pass  # something else, or damaged: it is written anew
     return None
