@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from veduta.evaluation.calibration import calibrate
 from veduta.images.preprocess import Preprocessing
-from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
+from veduta.models.bundle import Bundle, Metric, OutputSpec, write_bundle
 from veduta.models.session import Session
-from veduta.records import Label
 from veduta.training.card import Card, Source, write_card
 from veduta.training.checkpoints import Origin
-from veduta.training.dataset import Dataset, bundle_name
+from veduta.training.dataset import Dataset, bundle_name, head_of
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet
@@ -75,7 +74,7 @@ def write_custom_bundle(
         kind="classifier",
         graph=exported.graph,
         preprocessing=making.wanted,
-        heads=[_head(network, dataset, temperature)],
+        heads=[head_of(dataset, network.has_class_maps, temperature)],
         card=write_card(_card(making, metrics, exported, calibration, temperature is not None)),
         embedding=OutputSpec("embedding", network.classifier.in_features),
         metrics=metrics,
@@ -96,18 +95,6 @@ def _export(network: SceneNetwork, validation: PhotoSet, size: int) -> _Exported
         session = Session(path)
         logits = [session.run(images.numpy(), ["logits"])["logits"] for images in validation.batches(64)]
     return _Exported(graph, np.concatenate(logits), difference, len(some))
-
-
-def _head(network: SceneNetwork, dataset: Dataset, temperature: float | None) -> Head:
-    maps = network.has_class_maps
-    return Head(
-        name="classes" if dataset.task == "single_label" else "labels",
-        task=dataset.task,
-        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
-        class_maps="class_maps" if maps else None,
-        class_maps_mean_is_logits=maps,
-        temperature=temperature,
-    )
 
 
 def _card(making: Making, metrics: tuple[Metric, ...], exported: _Exported, calibration: str, calibrated: bool) -> Card:

@@ -13,8 +13,9 @@ from veduta.datasets.manifest import is_manifest, read_manifest
 from veduta.datasets.tables import read_label_table
 from veduta.errors import UsageError
 from veduta.images.limits import printable
-from veduta.models.bundle import Task
+from veduta.models.bundle import Head, Task
 from veduta.models.json_reader import MAX_TEXT, is_text
+from veduta.records import Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +128,15 @@ def bundle_name(name: str) -> str:
     """The data's name with what a folder may not be called replaced."""
     kept = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._-") else "-" for letter in name)
     return kept.strip("._-")[:64] or "model"
+
+
+def head_of(dataset: Dataset, has_class_maps: bool, temperature: float | None) -> Head:
+    """The head of a model of these classes, whose class maps' mean is the logits where it has some."""
+    return Head(
+        name="classes" if dataset.task == "single_label" else "labels",
+        task=dataset.task,
+        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
+        class_maps="class_maps" if has_class_maps else None,
+        class_maps_mean_is_logits=has_class_maps,
+        temperature=temperature,
+    )

@@ -17,9 +17,8 @@ from veduta.evaluation.label_figures import judge_labels
 from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
 from veduta.models.session import Session
 from veduta.recognition.scoring import probabilities
-from veduta.records import Label
 from veduta.training.card import Card, Source, write_card
-from veduta.training.dataset import Dataset, bundle_name
+from veduta.training.dataset import Dataset, bundle_name, head_of
 from veduta.training.linear import Learnt, Linear
 from veduta.training.new_classifier import with_classifier
 
@@ -51,14 +50,7 @@ def write_learnt_bundle(
     temperature, calibration = calibrate(learnt.logits, truth, dataset.task)
     if temperature is None:
         note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
-    head = Head(
-        name="classes" if dataset.task == "single_label" else "labels",
-        task=dataset.task,
-        labels=tuple(Label(name, name.replace("_", " ")) for name in dataset.labels),
-        class_maps="class_maps" if has_maps else None,
-        class_maps_mean_is_logits=has_maps,
-        temperature=temperature,
-    )
+    head = head_of(dataset, has_maps, temperature)
     metrics, judgement = _judged(learnt, head, dataset)
     first = metrics[0]
     note(f"on photos that were held out in turn: {WORDS[first.name]} {first.value:.1%} of {first.count:,}")
