@@ -103,6 +103,14 @@ def test_a_damaged_parquet_file_is_one_sentence(tmp_path: Path) -> None:
         read_manifest(tmp_path / "set.parquet")
 
 
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    write_manifest(tmp_path / "set.parquet", manifest_of(tmp_path, sea=500))
+    monkeypatch.setattr("veduta.datasets.manifest.MOST_BYTES", 100)
+    with pytest.raises(UsageError, match="unpacks to more"):
+        read_manifest(tmp_path / "set.parquet")
+
+
 def test_a_photo_that_was_dropped_keeps_its_first_reason(tmp_path: Path) -> None:
     found = manifest_of(tmp_path, sea=3).dropping({0: "black: 3"}).dropping({0: "copy: of 1", 1: "copy: of 2"})
     assert [entry.dropped for entry in found.entries] == ["black: 3", "copy: of 2", ""]

@@ -129,6 +129,10 @@ def train(
     if recipe == "transfer":
         _transfer(data, out, weights, views, seed, quiet)
         return
+    if recipe == "scratch" and weights not in ("places100", "none"):
+        raise UsageError(
+            f"--recipe scratch starts from fresh weights, and --weights {weights} asks for others; drop one."
+        )
     if recipe == "scratch":
         weights = "none"
     try:

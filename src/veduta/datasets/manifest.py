@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from veduta.datasets.folders import class_folders, photos_in
-from veduta.datasets.tables import read_label_table, read_rows
+from veduta.datasets.tables import MOST_BYTES, read_label_table, read_rows
 from veduta.errors import MissingExtra, OutputError, UsageError
 from veduta.images.limits import printable
 from veduta.whole_file import write_whole
@@ -219,6 +219,13 @@ def _joined(entry: Entry, task: Labelling) -> str:
 def _parquet_rows(file: Path) -> Iterator[list[str]]:
     parquet = _pyarrow("pyarrow.parquet")
     try:
+        # A small file may unpack to any size.
+        about = parquet.read_metadata(file)
+        unpacked = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
+        if unpacked > MOST_BYTES:
+            raise UsageError(
+                f"{printable(str(file))} unpacks to more than {MOST_BYTES >> 20} MB, too much for a manifest."
+            )
         table = parquet.read_table(file)
     except (OSError, ValueError) as error:
         raise UsageError(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from veduta.errors import UsageError
 
-# Larger tables are no lists of photos.
-_MOST_BYTES = 512 * 2**20
+#: Larger tables are no lists of photos.
+MOST_BYTES = 512 * 2**20
 _MOST_LABELS = 10_000
 
 
@@ -31,8 +31,8 @@ def read_rows(table: Path) -> list[list[str]]:
     Raises UsageError where it is none, or too large for a list of photos.
     """
     try:
-        if table.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{table} is larger than {_MOST_BYTES >> 20} MB, too large for a table of photos.")
+        if table.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{table} is larger than {MOST_BYTES >> 20} MB, too large for a table of photos.")
         # utf-8-sig: spreadsheets put a mark at the beginning.
         with table.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.reader(file))
