@@ -11,7 +11,7 @@ pytest.importorskip("pdqhash", reason="the extra dataset is not installed")
 pytest.importorskip("faiss", reason="the extra dataset is not installed")
 pytest.importorskip("scipy", reason="the extra dataset is not installed")
 
-from veduta.datasets.clean import Cleaned, Rules, clean
+from veduta.datasets.clean import Cleaned, Rules, clean, findings, survey_and_clean
 from veduta.datasets.manifest import read_data
 from veduta.datasets.survey import survey
 from veduta.errors import UsageError
@@ -129,6 +129,19 @@ def test_rules_that_can_not_be_meant_are_refused() -> None:
         Rules(least_side=-1)
     with pytest.raises(UsageError, match="most_ground is nan"):
         Rules(most_ground=float("nan"))
+
+
+def test_photos_that_were_dropped_before_are_not_looked_at_and_not_told_again(photos: Path, pool: DecodePool) -> None:
+    (photos / "sea" / "0.jpg").unlink()
+    Image.new("RGB", (200, 200), (3, 2, 4)).save(photos / "trees" / "night.png")
+    before = read_data(photos).dropping({0: "missing: not in photos"})
+    gone = before.entries[0].path
+    Path(gone).write_text("no photo")
+    told: list[tuple[int, int, int]] = []
+    after = survey_and_clean(before, pool, progress=lambda *counts: told.append(counts)).manifest
+    assert told[-1] == (7, 0, 7)
+    assert after.entries[0].dropped == "missing: not in photos"
+    assert findings(before, after) == [(str(photos / "trees" / "night.png"), "black: brightness 3 of 255")]
 
 
 def test_few_of_the_real_photos_are_suspected(shared_data: Path, pool: DecodePool) -> None:

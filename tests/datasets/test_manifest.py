@@ -71,6 +71,9 @@ def test_class_folders_and_tables_of_0_and_1_are_read_as_manifests(tmp_path: Pat
         ("", "no manifest"),
         ("path,label\n", "names no photo"),
         ("path,class\na.jpg,sea\n", "no manifest"),
+        ("path,split\na.jpg,train\n", "needs a column path and a column label, or labels.*'path', 'split'"),
+        ("label,split\nsea,train\n", "needs a column path"),
+        ("path,label,labels\na.jpg,sea,sea\n", "no manifest"),
         ("path,label\na.jpg\n", "line 2"),
         ("path,label\n,sea\n", "line 2"),
         ("path,label\na.jpg,\n", "line 2.*empty label"),
@@ -83,6 +86,31 @@ def test_a_manifest_that_can_not_be_meant_is_refused(tmp_path: Path, text: str, 
     (tmp_path / "set.csv").write_text(text)
     with pytest.raises(UsageError, match=said):
         read_manifest(tmp_path / "set.csv")
+
+
+def test_a_table_without_a_column_of_labels_is_no_table_of_0_and_1_either(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("path,split,group\na.jpg,train,1\n")
+    with pytest.raises(UsageError, match="needs a column path and a column label"):
+        read_data(tmp_path / "set.csv")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "set.csv").write_text("file,label\na.jpg,sea\n")
+    with pytest.raises(UsageError, match=r"line 2 .* a 0 or 1 .*give a table with the columns path and label"):
+        read_data(tmp_path / "set.csv")
+
+
+def test_columns_come_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("split,label, path\ntrain,sea,a.jpg\n")
+    assert read_data(tmp_path / "set.csv").entries == (Entry(str(tmp_path / "a.jpg"), ("sea",), "train"),)
+
+
+def test_a_class_folder_without_photos_is_remembered(tmp_path: Path) -> None:
+    for name in ("sea/a.jpg", "notes/a.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    found = read_data(tmp_path)
+    assert found.empty == ("notes",)
+    assert found.labels == ("notes", "sea")
+    assert found.without_labels(["notes"]).labels == ("sea",)
 
 
 def test_a_file_of_another_ending_and_a_label_with_the_separator_are_refused(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from veduta.datasets.manifest import Entry, Manifest
-from veduta.datasets.problems import problems
 from veduta.datasets.select import balance, read_class_names, select
 from veduta.errors import UsageError
 
@@ -58,8 +58,9 @@ def test_balanced_classes_are_no_larger_than_the_ratio() -> None:
     assert balance(photos, ratio=1.5).counts() == {"desert": 14, "sea": 15, "trees": 10}
     with pytest.raises(UsageError, match=r"ratio 0\.5"):
         balance(photos, ratio=0.5)
-    with pytest.raises(UsageError, match="'desert' has no photo left"):
-        balance(select(photos, drop=["desert"]))
+    assert balance(select(photos, drop=["trees"])).counts() == {"desert": 14, "sea": 14, "trees": 0}
+    with pytest.raises(UsageError, match="'empty' has no photo to balance to"):
+        balance(replace(photos, empty=("empty",)))
     with pytest.raises(UsageError, match="many labels"):
         balance(Manifest("multi_label", photos.entries))
 
@@ -72,21 +73,3 @@ def test_a_list_of_classes_may_have_comments(tmp_path: Path) -> None:
         read_class_names(tmp_path / "drop.txt")
     with pytest.raises(UsageError, match="can't be read"):
         read_class_names(tmp_path / "gone.txt")
-
-
-def test_problems_of_labels_are_sentences() -> None:
-    entries = (
-        *(Entry(f"{place}", ("New York",)) for place in range(12)),
-        *(Entry(f"o{place}", ("new-york",)) for place in range(12)),
-        Entry("0", ("sea",)),
-        Entry("1", ("New York",)),
-    )
-    found = problems(Manifest("single_label", entries))
-    assert len(found) == 4
-    assert "differ by case, space or marks" in found[0]
-    assert "'sea' has 1 photo" in found[1]
-    assert "lies under 'New York' and 'sea'" in found[2]
-    assert "1 is listed 2 times" in found[3]
-    assert problems(of_classes(sea=20)) == []
-    bare = Manifest("multi_label", (*(Entry(f"{each}", ("sea",)) for each in range(12)), Entry("x", ())))
-    assert "1 of 13 photos have no label" in problems(bare)[0]

@@ -3,12 +3,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from veduta.datasets.manifest import Entry, Manifest
-from veduta.datasets.split import read_shares, split_manifest
+from veduta.datasets.split import folds_of, hold_out_share, read_shares, split_manifest
 from veduta.errors import UsageError
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -102,3 +103,39 @@ def test_parts_that_would_stay_empty_or_contradict_are_refused() -> None:
     across = (Entry("a", ("sea",), "train", "film"), Entry("b", ("sea",), "test", "film"))
     with pytest.raises(UsageError, match="lies in test and train"):
         split_manifest(Manifest("single_label", across), SHARES)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 20)), min_size=60, max_size=120),
+    st.sampled_from([0.15, 0.3]),
+    st.integers(0, 9),
+)
+def test_a_held_out_share_never_parts_a_group(photos: list[tuple[int, int]], share: float, seed: int) -> None:
+    targets = np.array([target for target, _group in photos])
+    groups = [f"g{group}" if group else "" for _target, group in photos]
+    for target in range(3):
+        # A class of one group alone can't be on both sides.
+        if len({group for each, group in zip(targets, groups, strict=True) if each == target}) < 3:
+            return
+    held = hold_out_share(targets, share, seed, groups)
+    parts = folds_of(targets, 3, seed, groups)
+    for group in set(groups) - {""}:
+        members = [place for place, each in enumerate(groups) if each == group]
+        assert len({bool(held[place]) for place in members}) == 1
+        assert len({int(parts[place]) for place in members}) == 1
+    assert 0 < held.mean() < 0.6
+    for target in range(3):
+        assert not held[targets == target].all()
+
+
+def test_without_groups_the_photos_that_are_held_out_are_those_of_before() -> None:
+    targets = np.repeat(np.arange(4), 25)
+    assert (hold_out_share(targets, 0.2, 3, [""] * 100) == hold_out_share(targets, 0.2, 3)).all()
+    assert (folds_of(targets, 5, 3, [""] * 100) == folds_of(targets, 5, 3)).all()
+
+
+def test_a_label_whose_photos_stay_together_can_not_be_judged() -> None:
+    targets = np.array([0] * 12 + [1] * 12)
+    groups = [f"film {place // 3}" for place in range(12)] + ["one film"] * 12
+    with pytest.raises(UsageError, match="12 photos of one label can't be parted"):
+        folds_of(targets, 3, 0, groups)

@@ -16,7 +16,9 @@ from veduta.training.augment import (
 )
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
-EVERYTHING = Augmentation(sharpness=0.8, rotation=15, grey=0.5, erase=0.5)
+EVERYTHING = Augmentation(
+    sharpness=0.8, rotation=15, grey=0.5, erase=0.5, brightness=0.3, shift=0.1, zoom=0.2, shear=10
+)
 STILL = Augmentation(min_area=1.0, max_aspect=1.0, jitter=0.0, flip=False)
 SQUARE = np.ascontiguousarray(PIXELS[:, :40])
 
@@ -72,9 +74,96 @@ def test_erasing_puts_noise_over_a_rectangle_and_leaves_the_rest() -> None:
     assert max(shares) <= 0.36
 
 
+def test_turning_alone_is_what_it_was_before_there_was_more_to_move() -> None:
+    for index in range(40):
+        angle = np.random.default_rng((0, 0, index)).uniform(-75, 75)
+        fill = tuple(int(level) for level in SQUARE[::8, ::8].mean((0, 1)))
+        expected = Image.fromarray(SQUARE).rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill)
+        assert (augment(SQUARE, 40, replace(STILL, rotation=75), (0, 0, index)) == np.asarray(expected)).all()
+
+
+def spot(x: int, y: int) -> np.ndarray:
+    """Black with a white square of 9 pixels about a place."""
+    pixels = np.zeros((101, 101, 3), np.uint8)
+    pixels[y - 4 : y + 5, x - 4 : x + 5] = 255
+    return pixels
+
+
+def centre_of(pixels: np.ndarray) -> tuple[float, float]:
+    """Where the spot is, x and y, past what it fills the outside with."""
+    bright = np.where(pixels[..., 0] > 100, pixels[..., 0], 0).astype(float)
+    places = np.arange(len(bright))
+    return float((bright.sum(0) * places).sum() / bright.sum()), float((bright.sum(1) * places).sum() / bright.sum())
+
+
+def moved(how: Augmentation, x: int, y: int) -> list[tuple[float, float]]:
+    return [centre_of(augment(spot(x, y), 101, how, (0, 0, index))) for index in range(30)]
+
+
+def test_a_shift_is_by_up_to_its_share_of_width_and_height_to_either_side() -> None:
+    found = np.array(moved(replace(STILL, shift=0.2), 50, 50)) - 50
+    assert np.abs(found).max() <= 20.5
+    assert (found.max(axis=0) > 10).all()
+    assert (found.min(axis=0) < -10).all()
+
+
+def test_a_zoom_is_about_the_middle_and_by_up_to_its_factor() -> None:
+    found = np.array(moved(replace(STILL, zoom=0.5), 70, 50)) - 50
+    assert np.abs(found[:, 1]).max() < 0.5
+    assert 20 / 1.55 < found[:, 0].min() < 15
+    assert 26 < found[:, 0].max() < 20 * 1.55
+
+
+def test_a_shear_moves_rows_and_leaves_their_height() -> None:
+    found = np.array(moved(replace(STILL, shear=30), 50, 80)) - 50
+    assert np.abs(found[:, 1] - 30).max() < 0.5
+    assert np.abs(found[:, 0]).max() <= 30 * np.tan(np.radians(30)) + 0.5
+    assert found[:, 0].max() > 8
+    assert found[:, 0].min() < -8
+
+
+def test_all_movements_together_are_one_map() -> None:
+    """Sheared and turned about the middle, then zoomed, then shifted, with the draws in the order of their list."""
+    how = replace(STILL, rotation=40, shift=0.1, zoom=0.2, shear=15)
+    for index in range(10):
+        random = np.random.default_rng((0, 0, index))
+        turn = np.radians(random.uniform(-40, 40))
+        shift = random.uniform(-0.1, 0.1, 2) * 101
+        larger, slant = 1.2 ** random.uniform(-1, 1), np.tan(np.radians(random.uniform(-15, 15)))
+        # Angles count against the clock, and y downwards.
+        turned = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        expected = larger * turned @ np.array([[1, slant], [0, 1]]) @ np.array([20, 10]) + shift + 50
+        found = centre_of(augment(spot(70, 60), 101, how, (0, 0, index)))
+        assert found == pytest.approx(tuple(expected), abs=0.7)
+
+
+def test_what_comes_from_outside_has_the_mean_colour() -> None:
+    half = np.zeros((40, 40, 3), np.uint8)
+    half[:20] = 200
+    corners = [augment(half, 40, replace(STILL, rotation=45), (0, 0, index))[0, 0] for index in range(20)]
+    assert any((corner == half[::8, ::8].mean()).all() for corner in corners)
+
+
+def test_brightness_alone_makes_all_pixels_lighter_or_darker_by_one_factor() -> None:
+    soft = (SQUARE // 2).astype(np.uint8)
+    factors = []
+    for index in range(30):
+        found = augment(soft, 40, replace(STILL, brightness=0.4), (0, 0, index)).astype(float)
+        factors.append(found.sum() / soft.sum())
+        assert np.abs(found - soft * factors[-1]).max() <= 1.5
+    assert 0.59 < min(factors) < 0.75
+    assert 1.25 < max(factors) < 1.41
+
+
 @pytest.mark.parametrize(
     "values",
     [
+        {"shift": 1.5},
+        {"zoom": -0.1},
+        {"zoom": float("inf")},
+        {"shear": 61.0},
+        {"rotation": 181.0},
+        {"brightness": -1.0},
         {"min_area": 0.0},
         {"grey": 1.5},
         {"erase": -0.1},

@@ -6,7 +6,7 @@ Nothing is deleted. Each photo that goes gets its reason in the manifest, and so
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from veduta.datasets.duplicates import find_copies
 from veduta.datasets.manifest import Entry, Manifest
-from veduta.datasets.survey import Look, Survey
+from veduta.datasets.survey import Look, Survey, survey
 from veduta.errors import MissingExtra, UsageError
 from veduta.images.limits import printable
+from veduta.images.pool import DecodePool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,34 @@ def clean(manifest: Manifest, seen: Survey, rules: Rules = Rules()) -> Cleaned:
     groups = _copies(manifest, seen)
     conflicts = tuple(group for group in groups if len({manifest.entries[place].labels for place in group}) > 1)
     return Cleaned(_one_of_each(manifest, groups, conflicts), groups, conflicts)
+
+
+def survey_and_clean(
+    manifest: Manifest,
+    pool: DecodePool,
+    rules: Rules = Rules(),
+    *,
+    progress: Callable[[int, int, int], None] | None = None,
+) -> Cleaned:
+    """Look at all photos that were not dropped before, and drop what the rules say.
+
+    ``progress`` is told photos done, failures among them, and all. Raises MissingExtra.
+    """
+    places = [place for place, entry in enumerate(manifest.entries) if not entry.dropped]
+    paths = [manifest.entries[place].path for place in places]
+    seen = survey(paths, pool, with_fingerprints=rules.copies, progress=progress)
+    looks: list[Look | None] = [None] * len(manifest)
+    for place, look in zip(places, seen.looks, strict=True):
+        looks[place] = look
+    failures = {places[number]: failure for number, failure in seen.failures.items()}
+    return clean(manifest, Survey(tuple(looks), failures, seen.fingerprints), rules)
+
+
+def findings(before: Manifest, after: Manifest) -> list[tuple[str, str]]:
+    """The path of each photo that a cleaning of ``before`` dropped or suspects, and why."""
+    pairs = zip(before.entries, after.entries, strict=True)
+    told = [(found.path, found.dropped or found.suspicion) for entry, found in pairs if found != entry]
+    return [(path, words) for path, words in told if words]
 
 
 def _suspicion(look: Look, rules: Rules) -> str:

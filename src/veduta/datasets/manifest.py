@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -47,18 +47,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Photos in their order; each has one label, or any number of them."""
+    """Photos in their order; each has one label, or any number of them.
+
+    ``empty`` are classes that have a folder and no photo in it; a file does not keep them.
+    """
 
     task: Labelling
     entries: tuple[Entry, ...]
+    empty: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, sorted, also those whose photos were all dropped."""
-        return tuple(sorted({label for entry in self.entries for label in entry.labels}))
+        """All labels, sorted, also those whose photos were all dropped, and the empty ones."""
+        return tuple(sorted({*self.empty, *(label for entry in self.entries for label in entry.labels)}))
 
     @property
     def kept(self) -> tuple[Entry, ...]:
@@ -86,18 +90,24 @@ class Manifest:
         )
 
     def without_labels(self, unwanted: Collection[str]) -> Manifest:
-        """The same with these labels taken off kept photos that have others as well."""
+        """The same with these labels taken off kept photos that have others as well, and from the empty classes."""
 
         def change(_place: int, entry: Entry) -> Entry:
             left = tuple(label for label in entry.labels if label not in unwanted)
             return replace(entry, labels=left) if left and not entry.dropped else entry
 
-        return self.changed(change)
+        return replace(self.changed(change), empty=tuple(name for name in self.empty if name not in unwanted))
 
 
 def is_manifest(file: Path) -> bool:
-    """Whether a file is a manifest by its ending or its header. Raises UsageError where it can't be read."""
-    return file.suffix.lower() == ".parquet" or _has_its_columns(next(iter(read_rows(file)), []))
+    """Whether a file is a manifest, by its ending, or by the column ``path`` and another of a manifest's columns.
+
+    Raises UsageError where it can't be read.
+    """
+    if file.suffix.lower() == ".parquet":
+        return True
+    header = {name.strip() for name in next(iter(read_rows(file)), [])}
+    return "path" in header and not header.isdisjoint({*LABEL_COLUMNS, *_REST})
 
 
 def read_data(data: Path) -> Manifest:
@@ -128,18 +138,20 @@ def read_manifest(file: Path) -> Manifest:
     """
     rows = _parquet_rows(file) if file.suffix.lower() == ".parquet" else iter(read_rows(file))
     header = [name.strip() for name in next(rows, [])]
-    if not _has_its_columns(header):
+    named = [name for name in LABEL_COLUMNS if name in header]
+    if "path" not in header or len(named) != 1:
         raise UsageError(
-            f"{printable(str(file))} is no manifest: its first columns are path and label, or labels for many; "
-            f"here they are {', '.join(map(repr, header[:2])) or 'missing'}."
+            f"{printable(str(file))} is no manifest: it needs a column path and a column label, or labels for photos "
+            f"with many; here the columns are {', '.join(repr(printable(name)) for name in header[:9]) or 'missing'}."
         )
-    task = LABEL_COLUMNS[header[1]]
-    unknown = [name for name in header[2:] if name not in _REST]
-    if unknown or len(set(header)) < len(header):
+    known = ("path", named[0], *_REST)
+    wrong = [name for name in header if name not in known or header.count(name) > 1]
+    if wrong:
         raise UsageError(
-            f"{printable(str(file))} has the column {(unknown or header)[0]!r} too many; a manifest has path, "
-            f"{header[1]} and, once each, any of {', '.join(_REST)}."
+            f"{printable(str(file))} has the column {printable(wrong[0])!r} too many; a manifest has path, {named[0]} "
+            f"and, once each, any of {', '.join(_REST)}."
         )
+    task = LABEL_COLUMNS[named[0]]
     entries = tuple(_entry(file, header, row, line, task) for line, row in enumerate(rows, 2))
     if not entries:
         raise UsageError(f"{printable(str(file))} names no photo.")
@@ -152,7 +164,8 @@ def write_manifest(file: Path, manifest: Manifest) -> None:
     Raises UsageError for a label that holds the separator, OutputError, MissingExtra for Parquet without its extra.
     """
     name = next(name for name, task in LABEL_COLUMNS.items() if task == manifest.task)
-    root = file.resolve().parent
+    # As text: a Path for each of a million photos would take longer than all the rest.
+    root = str(file.resolve().parent).rstrip(os.sep) + os.sep
     rows = [
         (_stored(entry.path, root), _joined(entry, manifest.task), *(getattr(entry, each) for each in _REST))
         for entry in manifest.entries
@@ -174,39 +187,36 @@ def write_manifest(file: Path, manifest: Manifest) -> None:
     write_whole(file, content)
 
 
-def _has_its_columns(header: Iterable[str]) -> bool:
-    first = [name.strip() for name in header][:2]
-    return len(first) == 2 and first[0] == "path" and first[1] in LABEL_COLUMNS
-
-
 def _of_folders(root: Path) -> Manifest:
-    entries = [Entry(sample.path, (name,)) for name in class_folders(root) for sample in photos_in(root / name)]
+    photos = {name: photos_in(root / name) for name in class_folders(root)}
+    entries = [Entry(sample.path, (name,)) for name, samples in photos.items() for sample in samples]
     if not entries:
         raise UsageError(
             f"{printable(str(root))} holds no class folders with photos; give one that does, such as "
             "photos/kitchen/1.jpg."
         )
-    return Manifest("single_label", tuple(entries))
+    return Manifest("single_label", tuple(entries), tuple(name for name, samples in photos.items() if not samples))
 
 
 def _entry(file: Path, header: list[str], row: list[str], line: int, task: Labelling) -> Entry:
-    if len(row) != len(header) or not row[0]:
+    values = dict(zip(header, row, strict=False))
+    if len(row) != len(header) or not values["path"]:
         raise UsageError(
-            f"line {line} of {printable(str(file))} has {len(row)} values, expected {len(header)}, the first a path."
+            f"line {line} of {printable(str(file))} has {len(row)} values, expected {len(header)}, one of them a path."
         )
-    values = dict(zip(header, row, strict=True))
-    labels = tuple(part.strip() for part in row[1].split(SEPARATOR)) if task == "multi_label" else (row[1].strip(),)
+    label = values["label" if task == "single_label" else "labels"]
+    labels = tuple(part.strip() for part in label.split(SEPARATOR)) if task == "multi_label" else (label.strip(),)
     labels = () if labels == ("",) and task == "multi_label" else labels
     if "" in labels or len(set(labels)) < len(labels):
         raise UsageError(f"line {line} of {printable(str(file))} has an empty label, or one twice; name each once.")
     rest = {name: values.get(name, "").strip() for name in _REST}
-    return Entry(str(file.parent / row[0]), labels, **rest)
+    return Entry(str(file.parent / values["path"]), labels, **rest)
 
 
-def _stored(path: str, root: Path) -> str:
+def _stored(path: str, root: str) -> str:
     """Relative where the photo lies below the manifest; links are left as they are."""
-    whole = Path(os.path.abspath(path))  # noqa: PTH100
-    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(whole)
+    whole = os.path.abspath(path)  # noqa: PTH100
+    return whole[len(root) :].replace(os.sep, "/") if whole.startswith(root) else whole
 
 
 def _joined(entry: Entry, task: Labelling) -> str:

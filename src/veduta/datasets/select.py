@@ -13,6 +13,9 @@ from veduta.datasets.manifest import SEPARATOR, Manifest
 from veduta.errors import UsageError
 from veduta.images.limits import printable
 
+#: The reason's first word of a photo whose class was not wanted.
+UNWANTED = "class"
+
 
 def read_class_names(file: Path) -> list[str]:
     """The class names in a text file, one on a line; empty lines and those that begin with # are left out.
@@ -68,17 +71,17 @@ def select(
 def balance(manifest: Manifest, *, ratio: float = 1.0, seed: int = 0) -> Manifest:
     """Drop photos of large classes, drawn by the seed, until none has more than ``ratio`` times those of the smallest.
 
-    Raises UsageError for a ratio below 1, photos of many labels, and a class without a photo.
+    Classes whose photos were all dropped before don't count. Raises UsageError for a ratio below 1, photos of many
+    labels, and an empty class.
     """
     if not ratio >= 1:
         raise UsageError(f"the ratio {ratio:g} can't be kept to; give 1, for classes of one size, or more.")
     if manifest.task != "single_label":
         raise UsageError("photos of many labels can't be balanced by leaving some out; weigh the labels instead.")
-    counts = manifest.counts()
-    empty = [label for label, count in counts.items() if not count]
-    if empty:
-        raise UsageError(f"the class {printable(empty[0])!r} has no photo left to balance to; drop the class first.")
-    most = int(ratio * min(counts.values()))
+    if manifest.empty:
+        raise UsageError(f"the class {printable(manifest.empty[0])!r} has no photo to balance to; remove its folder.")
+    counts = {label: count for label, count in manifest.counts().items() if count}
+    most = int(ratio * min(counts.values(), default=0))
     return _cap(manifest, most, seed, lambda label: f"balance: {most} of {counts[label]} of {label} are kept")
 
 
@@ -87,7 +90,7 @@ def _without(manifest: Manifest, unwanted: dict[str, str]) -> Manifest:
     if not unwanted:
         return manifest
     reasons = {
-        place: f"class: {entry.labels[0]} is {unwanted[entry.labels[0]]}"
+        place: f"{UNWANTED}: {entry.labels[0]} is {unwanted[entry.labels[0]]}"
         for place, entry in enumerate(manifest.entries)
         if entry.labels and all(label in unwanted for label in entry.labels)
     }

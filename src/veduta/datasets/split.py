@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,28 +26,36 @@ def hold_out(targets: NDArray[np.int64], per_class: int, seed: int) -> NDArray[n
     return held
 
 
-def hold_out_share(targets: NDArray[np.int64] | NDArray[np.float32], share: float, seed: int) -> NDArray[np.bool_]:
+def hold_out_share(
+    targets: NDArray[np.int64] | NDArray[np.float32], share: float, seed: int, groups: Sequence[str] | None = None
+) -> NDArray[np.bool_]:
     """Mark ``share`` of the photos so that each class, or each label, keeps its share among them.
 
     ``targets`` is ``[n]``, a class each, or ``[n, c]``, 1 for each label that is present. Of many labels the rarest is
     shared out first, then the next among the photos that are left (the idea of Sechidis et al. 2011, "On the
-    Stratification of Multi-label Data"). Raises UsageError where a side would stay empty.
+    Stratification of Multi-label Data"). ``groups`` ``[n]`` names photos that stay together, "" those that may go
+    alone; with them photos are dealt out as ``split_manifest`` does. Raises UsageError where a side would stay empty,
+    or groups leave a label nothing to be learnt from.
     """
     if not 0 < share < 1:
         raise UsageError(f"a share of {share:g} can't be held out; give one between 0 and 1.")
+    if groups is not None and any(groups):
+        parts = _dealt(targets, {"kept": 1 - share, "held out": share}, seed, groups)
+        _check_learnable(targets, parts, judged=[1])
+        return np.asarray(parts == 1)
     count = len(targets)
     held, left = np.zeros(count, bool), np.ones(count, bool)
     if targets.ndim == 1:
-        groups = [targets == target for target in np.unique(targets)]
+        strata = [targets == target for target in np.unique(targets)]
     else:
         present = targets > 0
-        groups = [present[:, label] for label in np.argsort(present.sum(axis=0), kind="stable")]
-        groups.append(~present.any(axis=1))
-    for place, group in enumerate(groups):
-        members = np.flatnonzero(group & left)
-        wanted = round(share * int(group.sum())) - int((group & held).sum())
+        strata = [present[:, label] for label in np.argsort(present.sum(axis=0), kind="stable")]
+        strata.append(~present.any(axis=1))
+    for place, stratum in enumerate(strata):
+        members = np.flatnonzero(stratum & left)
+        wanted = round(share * int(stratum.sum())) - int((stratum & held).sum())
         # A class of two photos or more is on both sides.
-        lowest = 1 if group.sum() > 1 and not (group & held).any() else 0
+        lowest = 1 if stratum.sum() > 1 and not (stratum & held).any() else 0
         drawn = min(max(wanted, lowest), max(0, len(members) - 1))
         held[np.random.default_rng((seed, place)).choice(members, drawn, replace=False)] = True
         left[members] = False
@@ -56,20 +64,51 @@ def hold_out_share(targets: NDArray[np.int64] | NDArray[np.float32], share: floa
     return held
 
 
-def folds_of(targets: NDArray[np.int64] | NDArray[np.float32], folds: int, seed: int) -> NDArray[np.int64]:
+def folds_of(
+    targets: NDArray[np.int64] | NDArray[np.float32], folds: int, seed: int, groups: Sequence[str] | None = None
+) -> NDArray[np.int64]:
     """The part ``[n]`` of each photo, 0 to ``folds`` - 1, so that each class, or each label, has its share in each.
 
-    Raises UsageError where a class has fewer photos than two, for then no part can be held out of it.
+    ``groups`` ``[n]`` names photos that stay in one part, "" those that may go alone. Raises UsageError where a part
+    would stay empty, or a label would lie in one part alone, for then nothing is left to learn it from without.
     """
-    shares = {str(fold): 1 / folds for fold in range(folds)}
+    parts = _dealt(targets, {str(fold): 1 / folds for fold in range(folds)}, seed, groups)
+    _check_learnable(targets, parts, judged=range(folds))
+    return parts
+
+
+def _dealt(
+    targets: NDArray[np.int64] | NDArray[np.float32],
+    shares: Mapping[str, float],
+    seed: int,
+    groups: Sequence[str] | None,
+) -> NDArray[np.int64]:
+    """The place in ``shares`` ``[n]`` that each photo goes to."""
     labels = (
         [(str(target),) for target in targets]
         if targets.ndim == 1
         else [tuple(str(label) for label in np.flatnonzero(row)) for row in targets]
     )
-    entries = tuple(Entry(str(place), each) for place, each in enumerate(labels))
+    entries = tuple(
+        Entry(str(place), each, group=groups[place] if groups is not None else "") for place, each in enumerate(labels)
+    )
     found = split_manifest(Manifest("multi_label", entries), shares, seed)
-    return np.array([int(entry.split) for entry in found.entries], np.int64)
+    names = list(shares)
+    return np.array([names.index(entry.split) for entry in found.entries], np.int64)
+
+
+def _check_learnable(
+    targets: NDArray[np.int64] | NDArray[np.float32], parts: NDArray[np.int64], judged: Collection[int]
+) -> None:
+    """Raises UsageError where one of the ``judged`` parts has all photos of a label, so that none is left to learn."""
+    columns = targets.T > 0 if targets.ndim == 2 else (targets == target for target in np.unique(targets))
+    for has in columns:
+        found = np.unique(parts[has])
+        if len(found) == 1 and int(found[0]) in judged:
+            raise UsageError(
+                f"{int(has.sum())} photos of one label can't be parted, for they are too few or belong to groups that "
+                "stay together; add photos, or drop the label."
+            )
 
 
 def read_shares(text: str) -> dict[str, float]:

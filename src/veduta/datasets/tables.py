@@ -57,7 +57,8 @@ def read_label_table(table: Path) -> LabelTable:
         values = [value.strip() for value in row[1:]]
         if len(values) != len(labels) or not set(values) <= {"0", "1"}:
             raise UsageError(
-                f"line {index + 2} of {table} must have a path and a 0 or 1 for each of {len(labels)} labels."
+                f"line {index + 2} of {table} must have a path and a 0 or 1 for each of {len(labels)} labels; where "
+                "each photo has one label, give a table with the columns path and label."
             )
         paths.append(str(_found(table, row[0], index + 2)))
         present[index] = np.array(values, np.float32)

@@ -1,4 +1,4 @@
-"""Pictures of a set of photos: how many each class has, and what was dropped and why."""
+"""Pictures of a set of photos: how many each class has, what was dropped and why, and what a training makes of some."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from veduta.errors import MissingExtra, PhotoError
@@ -14,7 +16,7 @@ from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
 
 _PAPER, _INK, _SOFT, _LINE, _BAR = "#fcfbf8", "#211f1b", "#625d53", "#dedad0", "#0c6157"
-_CELL, _CAPTION, _GAP, _COLUMNS = 160, 46, 12, 6
+_CELL, _CAPTION, _GAP, _COLUMNS, _LINE_HEIGHT = 160, 46, 12, 6, 14
 #: More photos than this make a sheet that nobody reads.
 MOST_ON_SHEET = 240
 # Bars whose names would no longer be read go without them.
@@ -66,10 +68,29 @@ def contact_sheet(photos: Sequence[tuple[str, str]], pool: DecodePool) -> bytes:
         left = _GAP + place % _COLUMNS * (_CELL + _GAP)
         top = _GAP + place // _COLUMNS * (_CELL + _CAPTION + _GAP)
         _paste(sheet, pen, (left, top), future)
-        for line, words in enumerate(_lines(pen, printable(caption), font)):
-            pen.text((left, top + _CELL + 3 + 14 * line), words, _INK, font)
+        _write(pen, (left, top + _CELL + 3), [caption], font, _CELL)
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def changes_sheet(headings: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[NDArray[np.uint8]]]]) -> bytes:
+    """What was made of some photos, as one PNG: a row for each with the parts of its caption, and as many pictures,
+    uint8 ``[side, side, 3]`` of one side, as there are headings.
+    """
+    side = len(rows[0][1][0])
+    font, across, down = ImageFont.load_default(12), side + _GAP, side + _GAP
+    sheet = Image.new("RGB", (2 * _GAP + _CELL + len(headings) * across, _CAPTION + _GAP + len(rows) * down), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for column, heading in enumerate(headings):
+        _write(pen, (2 * _GAP + _CELL + column * across, _GAP), [heading], font, side)
+    for row, (caption, pictures) in enumerate(rows):
+        top = _CAPTION + row * down
+        _write(pen, (_GAP, top), caption, font, _CELL, side // _LINE_HEIGHT)
+        for column, pixels in enumerate(pictures):
+            sheet.paste(Image.fromarray(pixels), (2 * _GAP + _CELL + column * across, top))
+    file = io.BytesIO()
+    sheet.save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -86,16 +107,24 @@ def _paste(sheet: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int]
         sheet.paste(thumbnail, (left + (_CELL - thumbnail.width) // 2, top + (_CELL - thumbnail.height) // 2))
 
 
-def _lines(
-    pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most: int = 3
-) -> list[str]:
-    """The text in lines no wider than a cell; what does not fit the last ends in an ellipsis."""
-    lines = [""]
-    for letter in text:
-        if pen.textlength(lines[-1] + letter, font) > _CELL:
-            if len(lines) == most:
-                lines[-1] = lines[-1][:-1] + "…"
-                break
-            lines.append("")
-        lines[-1] += letter
-    return [line.strip() for line in lines]
+def _write(
+    pen: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    parts: Sequence[str],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    width: int,
+    most: int = 3,
+) -> None:
+    """The parts, each from a new line on, no wider than ``width``; what does not fit the last line is an ellipsis."""
+    lines: list[str] = []
+    for part in parts:
+        lines.append("")
+        for letter in printable(part):
+            if pen.textlength(lines[-1] + letter, font) > width:
+                lines.append("")
+            lines[-1] += letter
+    if len(lines) > most:
+        lines[most - 1] = lines[most - 1][:-1] + "…"
+    left, top = corner
+    for place, line in enumerate(lines[:most]):
+        pen.text((left, top + _LINE_HEIGHT * place), line.strip(), _INK, font)

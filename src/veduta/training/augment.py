@@ -19,6 +19,9 @@ from veduta.images.preprocess import FILTERS
 # How much red, green and blue weigh in the brightness of a colour (ITU-R 601, as in Pillow's conversion to grey).
 _GREY = np.array([0.299, 0.587, 0.114])
 
+#: Degrees; a photo that is sheared further shows nothing.
+STEEPEST = 60
+
 # The seed of a mixture must not be that of a photo.
 _MIXTURE = 1
 
@@ -29,9 +32,13 @@ class Augmentation:
 
     ``min_area``: the smallest part of the photo that a random crop keeps. ``max_aspect``: the crop's longest side over
     its shortest, ``filter`` what resizes it. ``jitter``: brightness, contrast and saturation vary by 1 ± this.
-    ``sharpness``: so does sharpness (0 is blurred, 2 sharpened). ``rotation``: degrees to either side. ``grey`` and
-    ``erase`` are probabilities: of losing all colour, and of a rectangle of noise over 2 to 33 % of the photo (Zhong et
-    al. 2020, "Random Erasing").
+    ``brightness``: so does brightness once more, ``sharpness``: so does sharpness (0 is blurred, 2 sharpened). ``grey``
+    and ``erase`` are probabilities: of losing all colour, and of a rectangle of noise over 2 to 33 % of the photo
+    (Zhong et al. 2020, "Random Erasing").
+
+    Before the crop the photo may be moved as a whole; what then is outside of it has its mean colour. ``rotation`` and
+    ``shear``: degrees to either side, the shear along rows. ``shift``: the share of its width and of its height, to
+    either side. ``zoom``: things get larger or smaller by a factor of up to 1 + this.
 
     ``mixup`` and ``cutmix`` are the parameter α of Beta(α, α), from which the share of a photo that stays is drawn: the
     rest is another photo of the batch, blended in (Zhang et al. 2018, "mixup") or as a rectangle (Yun et al. 2019,
@@ -50,37 +57,48 @@ class Augmentation:
     mixup: float = 0.0
     cutmix: float = 0.0
     mix_share: float = 1.0
+    brightness: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = {"min_area": self.min_area, "grey": self.grey, "erase": self.erase, "mix_share": self.mix_share}
-        for name, value in shares.items():
-            if not 0 <= value <= 1:
-                raise TrainingError(f"the augmentation's {name} is {value:g}; it must be from 0 to 1.")
-        amounts = {"jitter": self.jitter, "sharpness": self.sharpness, "mixup": self.mixup, "cutmix": self.cutmix}
-        for name, value in amounts.items():
-            if not 0 <= value < math.inf:
-                raise TrainingError(f"the augmentation's {name} is {value:g}; it must be 0 or more.")
+        for name in ("min_area", "grey", "erase", "mix_share", "shift", "zoom"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"the augmentation's {name} is {getattr(self, name):g}; it must be from 0 to 1.")
+        for name in ("jitter", "brightness", "sharpness", "mixup", "cutmix"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise TrainingError(f"the augmentation's {name} is {getattr(self, name):g}; it must be 0 or more.")
+        for name, most in (("rotation", 180), ("shear", STEEPEST)):
+            if not 0 <= getattr(self, name) <= most:
+                raise TrainingError(
+                    f"the augmentation's {name} is {getattr(self, name):g}; it must be from 0 to {most} degrees."
+                )
         if self.filter not in FILTERS:
             raise TrainingError(f"the augmentation's filter {self.filter!r} is not known; give {', '.join(FILTERS)}.")
-        if not self.min_area > 0 or not 1 <= self.max_aspect < math.inf or not 0 <= self.rotation <= 180:
+        if not self.min_area > 0 or not 1 <= self.max_aspect < math.inf:
             raise TrainingError(
-                f"min_area {self.min_area:g} must be above 0, max_aspect {self.max_aspect:g} at least 1 and rotation "
-                f"{self.rotation:g} from 0 to 180 degrees."
+                f"min_area {self.min_area:g} must be above 0 and max_aspect {self.max_aspect:g} at least 1."
             )
+
+    @property
+    def moves(self) -> bool:
+        """Whether a photo is moved as a whole before its crop."""
+        return bool(self.rotation or self.shift or self.zoom or self.shear)
 
 
 def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Random resized crop (Szegedy et al. 2015) and what ``how`` allows: uint8 ``[h, w, 3]`` to ``[side, side, 3]``."""
     random = np.random.default_rng(seed)
     image = Image.fromarray(pixels)
-    if how.rotation:
-        angle = random.uniform(-how.rotation, how.rotation)
+    if how.moves:
         fill = tuple(int(level) for level in pixels[::8, ::8].mean((0, 1)))
-        image = image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill)
+        map_back = _movement(image.size, how, random)
+        image = image.transform(image.size, Image.Transform.AFFINE, map_back, Image.Resampling.BILINEAR, fillcolor=fill)
     image = image.resize((side, side), FILTERS[how.filter], box=_random_box(image.size, how, random))
     if how.flip and random.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if how.jitter or how.grey:
+    if how.jitter or how.brightness or how.grey:
         image = _recolour(image, how, random)
     if how.sharpness:
         image = ImageEnhance.Sharpness(image).enhance(max(0.0, 1 + random.uniform(-how.sharpness, how.sharpness)))
@@ -88,6 +106,26 @@ def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple
     if how.erase and random.random() < how.erase:
         _erase(changed, random)
     return changed
+
+
+def _movement(
+    size: tuple[int, int], how: Augmentation, random: np.random.Generator
+) -> tuple[float, float, float, float, float, float]:
+    """The affine map (a, b, c, d, e, f) from a place in the moved photo to (a x + b y + c, d x + e y + f) in the photo.
+
+    About its middle the photo is sheared and turned, then zoomed and shifted. Only what ``how`` asks for is drawn, and
+    turning alone is what Pillow's ``rotate`` does, to the last bit.
+    """
+    width, height = size
+    turn = -math.radians(random.uniform(-how.rotation, how.rotation) % 360.0) if how.rotation else 0.0
+    right, down = random.uniform(-how.shift, how.shift, 2) * size if how.shift else (0.0, 0.0)
+    larger = (1 + how.zoom) ** random.uniform(-1, 1) if how.zoom else 1.0
+    slant = math.tan(math.radians(random.uniform(-how.shear, how.shear))) if how.shear else 0.0
+    cosine, sine = round(math.cos(turn), 15), round(math.sin(turn), 15)
+    a, b = (cosine + slant * sine) / larger, (sine - slant * cosine) / larger
+    d, e = -sine / larger, cosine / larger
+    x, y = -width / 2.0 - right, -height / 2.0 - down
+    return a, b, a * x + b * y + width / 2.0, d, e, d * x + e * y + height / 2.0
 
 
 def _random_box(
@@ -110,6 +148,8 @@ def _recolour(image: Image.Image, how: Augmentation, random: np.random.Generator
     brightness, contrast, saturation = 1 + random.uniform(-how.jitter, how.jitter, 3)
     if how.grey and random.random() < how.grey:
         saturation = 0.0
+    if how.brightness:
+        brightness *= max(0.0, 1 + random.uniform(-how.brightness, how.brightness))
     mean = _GREY @ np.array(image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))
     matrix = np.empty((3, 4))
     matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY)

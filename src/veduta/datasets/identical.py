@@ -1,0 +1,56 @@
+"""Photos whose files are the same to the last byte, and files that are not there: a look that decodes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from veduta.errors import PhotoError
+from veduta.images.decode import digest, read_bytes
+
+#: Where more bytes than this would be read, only files that the system knows to be one are found.
+MOST_READ = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Of n paths, by place: those that are ``missing``, and groups of two or more whose content is the ``same``."""
+
+    missing: tuple[int, ...]
+    same: tuple[tuple[int, ...], ...]
+
+
+def look_at_files(paths: Sequence[str]) -> Files:
+    """Files that are not there, and files that are the same; only those of equal size are read."""
+    missing: list[int] = []
+    one_file: dict[int, Hashable] = {}
+    sizes: dict[int, int] = {}
+    for place, path in enumerate(paths):
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except (OSError, ValueError):
+            missing.append(place)
+        else:
+            one_file[place], sizes[place] = (status.st_dev, status.st_ino), status.st_size
+    equal = [place for places in _together(sizes) for place in places]
+    contents = one_file
+    if sum(sizes[place] for place in equal) <= MOST_READ:
+        contents = {place: _digest(paths[place]) or one_file[place] for place in equal}
+    return Files(tuple(missing), tuple(_together(contents)))
+
+
+def _together(keys: dict[int, Hashable] | dict[int, int]) -> Iterable[tuple[int, ...]]:
+    """The places that share a key, in the order of their first."""
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for place, key in keys.items():
+        places[key].append(place)
+    return (tuple(each) for each in places.values() if len(each) > 1)
+
+
+def _digest(path: str) -> str | None:
+    try:
+        return digest(read_bytes(path))
+    except PhotoError:
+        return None  # whoever decodes it will say why
