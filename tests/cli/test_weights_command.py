@@ -40,7 +40,7 @@ def test_pull_without_a_name_lists_what_can_be_had_and_needs_no_torch() -> None:
     assert "places2.csail.mit.edu" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["pull", "convert"])
+@pytest.mark.parametrize("command", ["pull", "convert", "architectures"])
 def test_help_teaches_by_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -51,10 +51,25 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     for name in [name for name in sys.modules if name.startswith("veduta.training.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
-    for arguments in (["pull", "places365-resnet18"], ["convert", "w", "-a", "x", "--labels", "x", "--name", "x"]):
+    for arguments in (
+        ["pull", "places365-resnet18"],
+        ["convert", "w", "-a", "x", "--labels", "x", "--name", "x"],
+        ["architectures"],
+    ):
         result = run(*arguments)
         assert isinstance(result.exception, MissingExtra)
         assert 'pip install "veduta[train]"' in str(result.exception)
+
+
+def test_architectures_are_listed_with_what_they_take_and_can_start_from() -> None:
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    result = run("architectures")
+    assert result.exit_code == 0
+    rows = {words[0]: line for line in result.stdout.splitlines() if (words := line.strip("│ ").split())}
+    assert "22.1 M" in rows["vit_small_patch14_dinov2"]
+    assert "from 14 by 14" in rows["vit_small_patch14_dinov2"]
+    assert "places365-…, imagenet-…, imagenet-…-v2" in rows["resnet50"]
+    assert "none" in rows["small_cnn"]
 
 
 def test_an_unknown_name_is_told_before_anything_is_asked() -> None:

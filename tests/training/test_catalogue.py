@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch", reason="the extra train is not installed")
@@ -13,8 +15,8 @@ from veduta.training import pull
 from veduta.training.catalogue import PUBLISHED, published
 from veduta.training.networks import ARCHITECTURES
 
-#: The networks that torchvision has under the same name.
-OFFICIAL = [name for name in ARCHITECTURES if name in models.list_models()]
+#: The networks that torchvision has, by its names.
+OFFICIAL = ["efficientnet_v2_s", *(name for name in ARCHITECTURES if name in models.list_models())]
 
 
 def test_each_published_file_is_for_a_network_that_can_be_built() -> None:
@@ -30,6 +32,16 @@ def test_what_the_issue_promises_can_be_pulled() -> None:
         assert entry.address == f"http://places2.csail.mit.edu/models_places365/{network}_places365.pth.tar"
     for network in ("resnet50", "vgg16", "vgg19", "inception_v3", "densenet201", "mobilenet_v2"):
         assert published(f"imagenet-{network}").labels == "imagenet"
+
+
+def test_weights_without_a_classifier_for_the_labels_start_trainings_only(store: Path) -> None:
+    for name in ("imagenet-inception_resnet_v2", "lvd142m-vit_small_patch14_dinov2"):
+        assert published(name).labels is None
+        with pytest.raises(UsageError, match=rf"no model can be made of it; .*--weights hub:{name}"):
+            pull.pull(name)
+    assert not store.exists()
+    with pytest.raises(UsageError, match="did you mean lvd142m-vit_small_patch14_dinov2"):
+        published("imagenet-vit_small_patch14_dinov2")
 
 
 def test_torchvision_says_the_same_of_its_own_files() -> None:
@@ -48,14 +60,24 @@ def test_torchvision_says_the_same_of_its_own_files() -> None:
         assert entry.address.endswith(f"-{entry.hash_prefix}.pth")
 
 
-def test_timm_says_the_same_of_its_own_file() -> None:
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("imagenet-mobilenetv2_100-timm", "mobilenetv2_100"),
+        ("imagenet-inception_resnet_v2", "inception_resnet_v2"),
+        ("lvd142m-vit_small_patch14_dinov2", "vit_small_patch14_dinov2"),
+    ],
+)
+def test_timm_says_the_same_of_what_it_has_too(name: str, theirs: str) -> None:
     import timm
 
-    entry = published("imagenet-mobilenetv2_100-timm")
-    config = timm.get_pretrained_cfg("mobilenetv2_100").to_dict()
-    assert config["url"].rpartition("/")[2] == entry.file_name
+    entry = published(name)
+    config = timm.get_pretrained_cfg(theirs).to_dict()
+    if "url" in config:  # timm has its own copies of some on another site
+        assert config["url"].rpartition("/")[2] == entry.file_name
     assert config["interpolation"] == entry.filter
-    assert round(224 / config["crop_pct"]) == pull.preprocessing(entry).short_side
+    if entry.labels is not None:
+        assert round(224 / config["crop_pct"]) == pull.preprocessing(entry).short_side
 
 
 def test_an_unknown_name_is_refused_with_near_ones() -> None:

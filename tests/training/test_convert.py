@@ -50,6 +50,7 @@ def test_converting_needs_as_many_labels_as_the_weights_have(tmp_path: Path, sto
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])
 def test_the_shared_imagenet_weights_know_a_dog(name: str, shared_weights: Path, shared_data: Path) -> None:
     convert(

@@ -13,7 +13,7 @@ from torch import Tensor
 from veduta.errors import TrainingError
 from veduta.models.onnx_file import inspect_onnx
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
-from veduta.training.networks import ARCHITECTURES, SceneNetwork, build
+from veduta.training.networks import SceneNetwork, build
 from veduta.training.taps import EvidenceModule
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
@@ -78,35 +78,6 @@ def test_the_trainable_weights_are_those_of_the_network_with_batch_norms(network
     for key, value in weights.items():
         assert torch.equal(value.to(state[key].dtype), state[key]), key
     assert "features.0.1.running_mean" in weights
-
-
-OTHERS = [name for name in ARCHITECTURES if name not in ("mobilenet_v2", "vgg19")]  # vgg19 is vgg16 and three layers
-
-
-@pytest.mark.parametrize(
-    "name", [name if name == "squeezenet1_1" else pytest.param(name, marks=pytest.mark.slow) for name in OTHERS]
-)
-def test_each_network_leaves_as_a_graph_that_says_what_torch_says(name: str, tmp_path: Path) -> None:
-    torch.manual_seed(6)
-    wanted = ARCHITECTURES[name]
-    network = build(name, 5)
-    network.rectified = wanted.rectified
-    round_to_half(network)
-    evidence = Nearness(5)
-    side = wanted.side if name.startswith("vgg") else max(64, wanted.smallest)
-    (tmp_path / "model.onnx").write_bytes(export_graph(network, side, evidence=evidence))
-    inspected = inspect_onnx(tmp_path / "model.onnx", (tmp_path / "model.onnx").read_bytes())
-    outputs = {tensor.name: tensor.shape for tensor in inspected.outputs}
-    assert outputs.keys() - {"class_maps"} == {"logits", "embedding", "evidence"}
-    assert outputs["embedding"] == ("n", wanted.embedding_size)
-    assert outputs["evidence"] == ("n",)
-    images = np.random.default_rng(1).integers(0, 256, (2, side, side, 3), np.uint8)
-    check_parity(network, tmp_path / "model.onnx", images, evidence=evidence)
-    if network.has_class_maps:
-        wider = np.random.default_rng(2).integers(0, 256, (1, side + 40, side + 90, 3), np.uint8)
-        check_parity(network, tmp_path / "model.onnx", wider, evidence=evidence)
-    else:
-        assert inspected.inputs[0].shape == ("n", side, side, 3)
 
 
 def test_other_evidence_is_refused(network: SceneNetwork, graph: Path) -> None:

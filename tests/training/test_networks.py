@@ -6,12 +6,12 @@ torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
 from torch import Tensor, nn
 
-from veduta.errors import TrainingError
 from veduta.training.networks import ARCHITECTURES, BundleGraph, Normalise, SceneNetwork, build
 from veduta.training.normalise import Recentre
 from veduta.training.taps import EvidenceModule
 
-POOLED = [name for name, each in ARCHITECTURES.items() if not each.hidden]
+#: One of each kind, those that cost little; ``test_architectures.py`` has them all.
+KINDS = ("small_cnn", "mobilenet_v2_128", "squeezenet1_1", "convnext_tiny", "vit_small_patch14_dinov2")
 
 
 class Nearness(EvidenceModule):
@@ -21,39 +21,37 @@ class Nearness(EvidenceModule):
         return logits.amax(1) - pooled[0].square().mean(1)
 
 
-def slow_if_large(names: list[str]) -> list[object]:
-    small = ("mobilenet_v2", "squeezenet1_1", "resnet18")
-    return [name if name in small else pytest.param(name, marks=pytest.mark.slow) for name in names]
-
-
-@pytest.mark.parametrize("name", slow_if_large([name for name in ARCHITECTURES if name != "vgg19"]))
-def test_each_network_gives_logits_embedding_and_evidence(name: str) -> None:
-    wanted = ARCHITECTURES[name]
+@pytest.mark.parametrize("name", KINDS)
+def test_a_network_gives_logits_embedding_class_maps_and_evidence(name: str) -> None:
+    torch.manual_seed(1)
     network = build(name, 5).eval()
     graph = BundleGraph(network, Nearness()).eval()
-    side = wanted.smallest
-    images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 84, 112, 3), dtype=torch.uint8)
     with torch.inference_mode():
         found = dict(zip(graph.outputs, graph(images), strict=True))
         plain = Normalise(network.enlarge)(images)
         torch.testing.assert_close(network(plain), found["logits"])
         torch.testing.assert_close(network.embed(plain), found["embedding"])
     assert tuple(found["logits"].shape) == (2, 5)
-    assert tuple(found["embedding"].shape) == (2, wanted.embedding_size)
+    assert tuple(found["embedding"].shape) == (2, ARCHITECTURES[name].embedding_size)
     assert tuple(found["evidence"].shape) == (2,)
-    assert ("class_maps" in found) == (name in POOLED)
+    scale = max(1.0, float(found["logits"].abs().max()))
+    torch.testing.assert_close(found["class_maps"].mean((2, 3)), found["logits"], atol=1e-5 * scale, rtol=1e-5)
     assert network.architecture == name
 
 
-@pytest.mark.parametrize("name", slow_if_large(POOLED))
-def test_the_mean_of_the_class_maps_is_the_logits(name: str) -> None:
-    torch.manual_seed(1)
-    graph = BundleGraph(build(name, 7)).eval()
-    images = torch.randint(0, 256, (2, 128, 160, 3), dtype=torch.uint8)
+@pytest.mark.parametrize(
+    ("name", "side"), [("mobilenetv4_conv_small", 64), ("convnext_tiny", 64), ("alexnet", 224), ("resnet18", 64)]
+)
+def test_a_published_head_stands_before_the_classifier_where_there_is_one(name: str, side: int) -> None:
+    head = ARCHITECTURES[name].published_head
+    network = build(name, 4, published_head=True).eval()
+    images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        logits, _, class_maps = graph(images)
-    scale = max(1.0, float(logits.abs().max()))
-    torch.testing.assert_close(class_maps.mean((2, 3)), logits, atol=1e-5 * scale, rtol=1e-5)
+        found = dict(zip(BundleGraph(network).outputs, BundleGraph(network).eval()(images), strict=True))
+    assert ("class_maps" in found) == (head is None)
+    assert tuple(found["embedding"].shape) == (2, ARCHITECTURES[name].embedding_size if head is None else head.size)
+    assert network.one_size == (name == "alexnet")
 
 
 def test_a_rectified_classifier_has_no_negative_map_and_their_mean_is_the_logits() -> None:
@@ -91,8 +89,3 @@ def test_a_network_of_ones_own_parts_needs_no_name() -> None:
 
 def test_dropout_is_what_was_asked_for() -> None:
     assert build("squeezenet1_1", 3, dropout=0.5).dropout.p == 0.5
-
-
-def test_an_unknown_architecture_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(TrainingError, match=r"no architecture 'resnet51'; there are: mobilenet_v2, .*inception_v3"):
-        build("resnet51", 5)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from veduta.cli.model_facts import bundle_facts, facts_table, input_text, metrics_table, plain_console, safe
-from veduta.cli.weights import convert, pull
+from veduta.cli.weights import architectures, convert, pull
 from veduta.errors import BundleError, UsageError
 from veduta.images.preprocess import FILTERS, Preprocessing
 from veduta.models.bundle import Bundle
@@ -183,3 +183,4 @@ def _preprocessing(size: int, short_side: int | None, stretch: bool, filter: str
 
 models.command("pull")(pull)
 models.command("convert")(convert)
+models.command("architectures")(architectures)

@@ -1,4 +1,4 @@
-"""``veduta models pull`` and ``convert``: somebody's weights become a model in the store."""
+"""``veduta models pull`` and ``convert``: somebody's weights become a model in the store; and of which networks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def pull(
 ) -> None:
     """Download published weights and make a model of them (extra train).
 
-    Known are the official Places365 networks and ImageNet's from torchvision.
+    Known are the official Places365 networks, ImageNet's from torchvision and
+    a few others.
     The file is kept in the user's cache and goes on where it was cut; its SHA-256
     is recorded at the first download, and another content is refused after it.
 
@@ -107,9 +108,14 @@ def convert(
     name: Annotated[str, typer.Option(help="What the model shall be called.")],
     short_side: Annotated[
         int | None,
-        typer.Option(help="Resize the short side to this, then crop the middle.", show_default="as usual, 256 or 342"),
+        typer.Option(
+            help="Resize the short side to this, then crop the middle.", show_default="the architecture's usual one"
+        ),
     ] = None,
-    filter: Annotated[str, typer.Option(help=f"Resampling: {', '.join(FILTERS)}.")] = "bilinear",
+    filter: Annotated[
+        str | None,
+        typer.Option(help=f"Resampling: {', '.join(FILTERS)}.", show_default="the architecture's usual one"),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(help="Who trained it on what; goes into the card.", show_default=False)
     ] = None,
@@ -129,7 +135,7 @@ def convert(
         from veduta.training.convert import labels_named
         from veduta.training.networks import find_architecture
     usual = find_architecture(architecture).preprocessing
-    if filter not in FILTERS:
+    if filter is not None and filter not in FILTERS:
         raise UsageError(f"--filter: '{filter}' is unknown; choose one of {', '.join(FILTERS)}.")
     if short_side is not None and short_side < max(usual.sizes[0]):
         raise UsageError(
@@ -141,7 +147,7 @@ def convert(
             architecture=architecture,
             labels=labels_named(labels),
             name=name,
-            preprocessing=with_changes(usual, filter=filter, short_side=short_side or usual.short_side),
+            preprocessing=with_changes(usual, filter=filter or usual.filter, short_side=short_side or usual.short_side),
             source=source,
             license=license,
             photos=photo or (),
@@ -149,6 +155,37 @@ def convert(
             on_stage=watch.stage,
         )
     _show(bundle)
+
+
+def architectures() -> None:
+    """List the networks that can be trained or converted (extra train).
+
+    Parameters are counted without the classifier. 'Sides' are those of the photos
+    and crops that it takes, in pixels; published weights are those that
+    `veduta models pull` lists.
+
+    veduta models architectures
+    veduta train photos/ --architecture convnext_tiny --weights hub --out runs/mine
+    """
+    with _train_extra():
+        from veduta.training.architecture_facts import architecture_facts
+    table = Table()
+    table.add_column("Name", no_wrap=True)  # to be typed again, so never cut
+    table.add_column("Parameters", justify="right")
+    table.add_column("Sides", no_wrap=True)
+    table.add_column("Published weights", overflow="fold")
+    for each in architecture_facts():
+        network = each.architecture
+        table.add_row(
+            network.name,
+            f"{each.parameters / 1e6:.1f} M",
+            f"from {network.smallest}" + (f" by {network.multiple}" if network.multiple > 1 else ""),
+            ", ".join(name.replace(network.name, "…") for name in each.published) or "none",
+        )
+    console = plain_console()
+    console.print(table)
+    hint = "… is the network's name. For new classes each has class maps, from which heat maps come."
+    console.print(Text(hint), style="dim", soft_wrap=True)
 
 
 @contextmanager
@@ -185,13 +222,15 @@ def _list_published() -> None:
 
     table = Table()
     table.add_column("Name", no_wrap=True)  # to be typed again, so never cut
-    for heading in ("MB", "Licence", "From"):
+    for heading in ("MB", "Licence", "From", "For"):
         table.add_column(heading)
     for entry in PUBLISHED.values():
-        table.add_row(entry.name, str(entry.megabytes), entry.license, entry.address.split("/")[2])
+        use = "training" if entry.labels is None else "tagging, training"
+        table.add_row(entry.name, str(entry.megabytes), entry.license, entry.address.split("/")[2], use)
     console = plain_console()
     console.print(table)
-    console.print(Text("Get one with: veduta models pull NAME"), style="dim", soft_wrap=True)
+    hint = "Get one with: veduta models pull NAME; train from one with: veduta train DATA --weights hub:NAME"
+    console.print(Text(hint), style="dim", soft_wrap=True)
 
 
 def _show(bundle: Bundle) -> None:

@@ -22,11 +22,18 @@ _BATCH = 64
 
 def rebase_statistics(network: SceneNetwork, photos: PhotoSet) -> None:
     """Give each batch norm the mean and variance that its channels have on ``photos``; the function stays the same.
+    Those that did not learn stay as they are.
 
     With y = g (x - m) / sqrt(v + e) + b and the measured M and V, the scale becomes g sqrt((V + e) / (v + e)) and the
     shift b + g (M - m) / sqrt(v + e).
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [
+        module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.weight.requires_grad
+    ]
+    if not norms:
+        return
+    if not norms:
+        return
     sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
     hooks = [norm.register_forward_pre_hook(_adding(sums[norm])) for norm in norms]
     keep_freed_memory()

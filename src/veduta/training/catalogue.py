@@ -17,20 +17,30 @@ _PLACES = (
 )
 _TORCHVISION = "Trained on ImageNet-1k (ILSVRC 2012) by the authors of torchvision; pytorch.org/vision."
 _TIMM = "Trained on ImageNet-1k (ILSVRC 2012) by Ross Wightman for timm; github.com/huggingface/pytorch-image-models."
+_TENSORFLOW = (
+    "Trained on ImageNet-1k (ILSVRC 2012) by the authors of Inception-ResNet-v2, and brought to timm by Ross Wightman; "
+    "github.com/huggingface/pytorch-image-models."
+)
+_DINOV2 = (
+    "Trained without labels on LVD-142M by Meta AI: Oquab et al. 2024, 'DINOv2: Learning Robust Visual Features "
+    "without Supervision'; github.com/facebookresearch/dinov2."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """One file of weights.
 
-    ``megabytes`` is its size, about. ``hash_prefix`` are the first digits of its SHA-256 where its authors put them
-    into its name. ``short_side`` and ``filter`` tell the photo's resize where the recipe differs from the usual one of
-    the architecture. ``accuracy`` is the top-1 that its authors publish, in percent, where they do.
+    ``labels`` None: a training can start from it and no model can be made of it, for it has no classifier, or one of
+    other classes than the lists. ``megabytes`` is its size, about. ``hash_prefix`` are the first digits of its SHA-256,
+    where its authors put them into its name, or all, where many have published the same. ``short_side`` and ``filter``
+    tell the photo's resize where the recipe differs from the usual one of the architecture. ``accuracy`` is the top-1
+    that its authors publish, in percent, where they do.
     """
 
     name: str
     architecture: str
-    labels: LabelList
+    labels: LabelList | None
     address: str
     megabytes: int
     source: str
@@ -86,6 +96,14 @@ PUBLISHED: dict[str, Published] = {
     "imagenet-resnet18": _imagenet("resnet18", "resnet18-f37072fd", 45, 69.758),
     "imagenet-resnet50": _imagenet("resnet50", "resnet50-0676ba61", 98, 76.13),
     "imagenet-resnet50-v2": _imagenet("resnet50", "resnet50-11ad3fa6", 98, 80.858, "-v2", 232),
+    "imagenet-resnet152": _imagenet("resnet152", "resnet152-394f9c45", 230, 78.312),
+    "imagenet-resnet152-v2": _imagenet("resnet152", "resnet152-f82ba261", 230, 82.284, "-v2", 232),
+    "imagenet-wide_resnet50_2": _imagenet("wide_resnet50_2", "wide_resnet50_2-95faca4d", 132, 78.468),
+    "imagenet-wide_resnet50_2-v2": _imagenet("wide_resnet50_2", "wide_resnet50_2-9ba9bcbe", 263, 81.602, "-v2", 232),
+    "imagenet-resnext50_32x4d": _imagenet("resnext50_32x4d", "resnext50_32x4d-7cdf4587", 96, 77.618),
+    "imagenet-resnext50_32x4d-v2": _imagenet("resnext50_32x4d", "resnext50_32x4d-1a0047aa", 96, 81.198, "-v2", 232),
+    "imagenet-convnext_tiny": _imagenet("convnext_tiny", "convnext_tiny-983f1562", 109, 82.52),
+    "imagenet-efficientnetv2_s": _imagenet("efficientnetv2_s", "efficientnet_v2_s-dd5fe13b", 83, 84.228),
     "imagenet-densenet161": _imagenet("densenet161", "densenet161-8d451a50", 111, 77.138),
     "imagenet-densenet201": _imagenet("densenet201", "densenet201-c1103571", 78, 76.896),
     "imagenet-alexnet": _imagenet("alexnet", "alexnet-owt-7be5be79", 234, 56.522),
@@ -102,6 +120,30 @@ PUBLISHED: dict[str, Published] = {
         _TIMM,
         "Apache-2.0",
         hash_prefix="b33bc2c4",
+        filter="bicubic",
+    ),
+    # Its classifier has a class for the background, before ImageNet's thousand.
+    "imagenet-inception_resnet_v2": Published(
+        "imagenet-inception_resnet_v2",
+        "inception_resnet_v2",
+        None,
+        "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
+        "inception_resnet_v2-940b1cd6.pth",
+        214,
+        _TENSORFLOW,
+        "Apache-2.0",
+        hash_prefix="940b1cd6",
+        filter="bicubic",
+    ),
+    "lvd142m-vit_small_patch14_dinov2": Published(
+        "lvd142m-vit_small_patch14_dinov2",
+        "vit_small_patch14_dinov2",
+        None,
+        "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+        84,
+        _DINOV2,
+        "Apache-2.0",
+        hash_prefix="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
         filter="bicubic",
     ),
 }

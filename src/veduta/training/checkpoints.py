@@ -23,9 +23,10 @@ from veduta.errors import BundleNotFound, UsageError, WeightsError
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle
 from veduta.models.store import find
+from veduta.training.architectures import Architecture, find_architecture
 from veduta.training.downloads import sha256_of
 from veduta.training.layouts import Fitted, expected_shapes, fit, guess
-from veduta.training.networks import SceneNetwork, find_architecture
+from veduta.training.networks import SceneNetwork
 
 if TYPE_CHECKING:
     from veduta.images.fetch import Fetcher
@@ -100,18 +101,16 @@ def fit_weights(
 ) -> None:
     """Copy tensors, as ``read_checkpoint`` gives them, into a network; ``path`` is only named in errors.
 
+    Under a fresh classifier, a network that pools its features leaves out what published weights have between the two.
+
     Raises WeightsError, naming what is missing, left over or of another shape, with a guess which network it is.
     """
     wanted = find_architecture(_name(network))
     expected = expected_shapes(network)
     fitted = fit(tensors, wanted, expected)
     if classifier == "fresh":
+        fitted = _without_classifier(fitted, wanted, expected)
         expected = {name: shape for name, shape in expected.items() if not name.startswith("classifier.")}
-        fitted = Fitted(
-            {name: value for name, value in fitted.tensors.items() if not name.startswith("classifier.")},
-            fitted.names,
-            tuple(name for name in fitted.left_over if not name.startswith(wanted.classifier)),
-        )
     weight = fitted.tensors.get("classifier.weight")
     rectified = wanted.rectified and weight is not None and weight.shape[2:] == (1, 1)
     if weight is not None and rectified:
@@ -119,6 +118,23 @@ def fit_weights(
     _check_fit(path, fitted, expected, tensors, wanted.name)
     network.load_state_dict(fitted.tensors, strict=False)
     network.rectified = rectified
+
+
+def _without_classifier(fitted: Fitted, wanted: Architecture, expected: Mapping[str, torch.Size]) -> Fitted:
+    """The tensors of the features; those of the head too where the network has it, or has its layer in the features."""
+    tensors: dict[str, Tensor] = {}
+    names = dict(fitted.names)
+    for name, value in fitted.tensors.items():
+        place = name
+        if name.startswith("head.") and name not in expected:
+            place = f"features.{name.removeprefix('head.')}"
+            if place not in expected:
+                continue
+            names[place] = names[name]
+        if not name.startswith("classifier."):
+            tensors[place] = value
+    left_over = tuple(name for name in fitted.left_over if not name.startswith(wanted.classifier))
+    return Fitted(tensors, names, left_over)
 
 
 def read_checkpoint(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Tensor]:
@@ -328,6 +344,11 @@ def _check_fit(
         raise WeightsError(
             f"{path}: its classifier tells {classes[0]} classes apart, expected {expected['classifier.bias'][0]}; "
             f"give as many labels, or leave its classifier out."
+        )
+    if missing == _CLASSIFIER and not left_over and not shapes:
+        raise WeightsError(
+            f"{path}: has no classifier, so no model can be made of it; a training can start from it "
+            f"(`veduta train DATA --weights FILE`)."
         )
     faults = []
     if missing:

@@ -25,6 +25,7 @@ from veduta.records import Label
 from veduta.training.checkpoints import fit_weights, read_checkpoint
 from veduta.training.downloads import sha256_of
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
+from veduta.training.layouts import has_published_head
 from veduta.training.networks import BundleGraph, SceneNetwork, build, find_architecture
 
 #: Lists of labels by name; anything else is a CSV file.
@@ -133,8 +134,10 @@ def check_name(name: str, overwrite: bool) -> None:
 
 
 def _network(checkpoint: Path, architecture: str, labels: Sequence[Label]) -> SceneNetwork:
-    network = build(architecture, len(labels))
-    fit_weights(network, read_checkpoint(checkpoint), checkpoint, classifier="keep")
+    tensors = read_checkpoint(checkpoint)
+    published_head = has_published_head(tensors, find_architecture(architecture))
+    network = build(architecture, len(labels), published_head=published_head)
+    fit_weights(network, tensors, checkpoint, classifier="keep")
     return network.eval()
 
 

@@ -85,9 +85,9 @@ def download(
     """The file of an entry: from the cache where it is whole there, else from its address, going on where it was cut.
 
     ``sha256`` is what the user knows it to be; without it the one recorded at the first download holds, and the first
-    download itself is checked against the digits that the authors put into the file's name, where they did. ``mirror``
-    is the address of a folder that has the same file. Whoever comes second to a whole file asks nobody and waits for
-    nothing; while it is still being downloaded by another, the second is refused.
+    download itself is checked against the digits that the catalogue has, where it has some. ``mirror`` is the address
+    of a folder that has the same file. Whoever comes second to a whole file asks nobody and waits for nothing; while it
+    is still being downloaded by another, the second is refused.
 
     Raises FetchAltered where the content is another, UsageError for a SHA-256 that can't be one or contradicts the
     record, OutputError where the disk is full or not writable, and what ``Fetcher.download`` raises.
@@ -146,7 +146,7 @@ def _first_digest(path: Path, entry: Published, address: str) -> str:
     if entry.hash_prefix is not None and not digest.startswith(entry.hash_prefix):
         path.unlink(missing_ok=True)
         raise FetchAltered(
-            f"{address}: its SHA-256 begins with {digest[: len(entry.hash_prefix)]}, its name says "
+            f"{address}: its SHA-256 begins with {digest[: len(entry.hash_prefix)]}, and not with "
             f"{entry.hash_prefix}; nothing was kept, try again or name another mirror."
         )
     return digest

@@ -56,7 +56,7 @@ def export_weights(network: SceneNetwork) -> bytes:
 def export_graph(network: SceneNetwork, side: int, *, evidence: EvidenceModule | None = None) -> bytes:
     """The ONNX graph of a network, its large weights stored as float16, with an output ``evidence`` where asked for.
 
-    The number of images is dynamic; so are height and width, unless the network has fully connected layers: then both
+    The number of images is dynamic; so are height and width, unless the network's head takes one size only: then both
     are ``side``.
 
     Batch norms stay nodes of their own: the runtimes fold them in float32, which keeps the graph within rounding of
@@ -64,15 +64,15 @@ def export_graph(network: SceneNetwork, side: int, *, evidence: EvidenceModule |
     Raises TrainingError where the network can't see images of that side.
     """
     graph = BundleGraph(network, evidence).eval()
-    traced = max(side, _TRACED_SIDE) if network.has_class_maps else side
+    traced = side if network.one_size else max(side, _TRACED_SIDE)
     images = torch.zeros((2, traced, traced, 3), dtype=torch.uint8)
-    sides = {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC} if network.has_class_maps else {}
+    sides = {} if network.one_size else {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings():
         # The exporter warns of its own internals; what it made is checked photo by photo afterwards.
         warnings.simplefilter("ignore")
         try:
             with torch.inference_mode():
-                graph(images[:1])
+                graph(images[:1, :side, :side])
         except RuntimeError as error:
             raise TrainingError(
                 f"the network can't see images of {side} by {side} pixels ({error}); give it larger ones."

@@ -15,17 +15,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from veduta.training.freezing import rest_frozen
+
 # Rounding differs between the two ways; by more than this, relative to the largest answer, they are not the same.
 _AGREEMENT = 1e-3
 
 
 def set_training(network: nn.Module, frozen_statistics: bool) -> None:
-    """Training mode, with the batch norms at rest where their statistics stay."""
+    """Training mode; at rest are the batch norms where their statistics stay, and all that does not learn."""
     network.train()
     if frozen_statistics:
         for module in network.modules():
             if isinstance(module, _BatchNorm):
                 module.eval()
+    rest_frozen(network)
+    if isinstance(network, FoldedNetwork):
+        network.follow_modes()
 
 
 class FoldedNetwork(nn.Module):
@@ -45,7 +50,9 @@ class FoldedNetwork(nn.Module):
             if module.bias is None:
                 module.bias = nn.Parameter(torch.zeros(module.out_channels))
             parent, _, name = norm.rpartition(".")
-            setattr(skeleton.get_submodule(parent), name, nn.Identity())
+            at_rest = skeleton.get_submodule(norm)
+            # timm's have an activation of their own.
+            setattr(skeleton.get_submodule(parent), name, getattr(at_rest, "act", nn.Identity()))
         for module in skeleton.modules():
             if isinstance(module, nn.Hardtanh):
                 # In place it would keep a copy of what it overwrites for the way back, a pass more.
@@ -55,8 +62,13 @@ class FoldedNetwork(nn.Module):
 
     def train(self, mode: bool = True) -> FoldedNetwork:
         super().train(mode)
-        self._skeleton[0].train(mode)
+        self.follow_modes()
         return self
+
+    def follow_modes(self) -> None:
+        """Put each part that answers into the mode of the network's own: training, or at rest."""
+        for name, module in self._skeleton[0].named_modules():
+            module.training = self.network.get_submodule(name).training
 
     def forward(self, images: Tensor) -> Tensor:
         """What the network answers to float ``[n, 3, h, w]``."""
@@ -120,7 +132,7 @@ def _follow(network: nn.Module, images: Tensor) -> tuple[dict[str, str], Tensor]
     for name, module in network.named_modules():
         if type(module) is nn.Conv2d:
             handles.append(module.register_forward_hook(after(name)))
-        elif type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats:
+        elif isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats:
             handles.append(module.register_forward_pre_hook(before(name)))
     try:
         answer = network(images)

@@ -1,30 +1,19 @@
 """Networks that train here and leave as one ONNX graph.
 
-Most are a feature extractor, global average pooling and one linear layer, so that the classifier applied at each
-position gives ``class_maps`` whose mean is the logits (Zhou et al. 2016, "Learning Deep Features for Discriminative
-Localization"). AlexNet and VGG have fully connected layers in between: they see photos of one size only, and have no
-class maps. All are torchvision's, part by part, so that its weights and those of its many users fit.
+A feature extractor, global average pooling and one linear layer: so the classifier applied at each position gives
+``class_maps`` whose mean is the logits (Zhou et al. 2016, "Learning Deep Features for Discriminative Localization").
+Weights that somebody published may have more between features and classifier; with that head, there are no class maps.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
 from torch import Tensor, nn
-from torchvision import models
 
-from veduta.errors import TrainingError
-from veduta.images.preprocess import Preprocessing
-from veduta.training.normalise import Normalise, Recentre
+from veduta.training.architectures import ARCHITECTURES, Architecture, find_architecture
+from veduta.training.normalise import Normalise
 from veduta.training.taps import EvidenceModule, run_with_taps
 
 __all__ = ["ARCHITECTURES", "Architecture", "BundleGraph", "Normalise", "SceneNetwork", "build", "find_architecture"]
-
-#: A feature extractor, and the fully connected layers between it and the classifier where there are some.
-Parts = tuple[nn.Module, nn.Module | None]
 
 
 class SceneNetwork(nn.Module):
@@ -33,7 +22,8 @@ class SceneNetwork(nn.Module):
     Without a ``head`` the embedding is the mean of the features over their positions, and d = d'. A ``head`` maps
     features to the embedding itself. ``rectified`` says that the classifier is applied at each position, negative
     answers become 0, and the mean of what is left is the logits: SqueezeNet as ImageNet trained it. ``enlarge`` says
-    how much larger unchanged photos are made before they enter, see ``Normalise``.
+    how much larger unchanged photos are made before they enter, see ``Normalise``. ``one_size`` says that the head
+    takes features of one size only.
     """
 
     def __init__(
@@ -54,6 +44,7 @@ class SceneNetwork(nn.Module):
         self.architecture = architecture
         self.rectified = False
         self.enlarge = 1.0
+        self.one_size = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[n, classes]`` of normalised float images ``[n, 3, h, w]``."""
@@ -126,152 +117,23 @@ class BundleGraph(nn.Module):
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A network that can be built, and what its weights elsewhere look like.
+def build(architecture: str, classes: int, *, dropout: float = 0.2, published_head: bool = False) -> SceneNetwork:
+    """A network with fresh weights: features, pooling and a linear layer.
 
-    ``embedding_size`` is d; ``smallest`` the least side in pixels that leaves a feature. ``body`` and ``classifier``
-    are prefixes of keys in torchvision's layout: of the feature extractor (empty where its layers lie at the top) and
-    of the last layer. ``hidden`` are the numbers of the fully connected layers before that one. ``dropped`` is what
-    only training used. ``rectified`` tells that ImageNet's classifier is a convolution with a ReLU, then the pooling.
-    ``enlarge`` is how much larger photos are made inside the graph.
+    ``published_head`` builds what published weights have between features and classifier, for an architecture that has
+    such a head; others stay as they are. Raises TrainingError for an architecture that is not known.
     """
-
-    name: str
-    builder: Callable[[], Parts]
-    embedding_size: int
-    smallest: int
-    body: str = ""
-    classifier: str = "fc"
-    hidden: tuple[int, ...] = ()
-    dropped: str | None = None
-    rectified: bool = False
-    enlarge: float = 1.0
-    side: int = 224
-    short_side: int = 256
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What torchvision's first ImageNet weights were measured with."""
-        return Preprocessing("crop", ((self.side, self.side),), "bilinear", self.short_side)
-
-
-def _mobilenet(make: Callable[..., nn.Module]) -> Parts:
-    network = make(weights=None)
-    assert isinstance(network.features, nn.Module)
-    return network.features, None
-
-
-def _densenet(make: Callable[..., nn.Module]) -> Parts:
-    features, _ = _mobilenet(make)
-    # torchvision does this between the features and the pooling.
-    features.add_module("relu5", nn.ReLU(inplace=True))
-    return features, None
-
-
-def _resnet(make: Callable[..., nn.Module]) -> Parts:
-    layers = OrderedDict(make(weights=None).named_children())
-    del layers["avgpool"], layers["fc"]
-    return nn.Sequential(layers), None
-
-
-def _inception() -> Parts:
-    # The usual start of its layers costs less than the default of convolutions, and torchvision asks to choose.
-    network = models.inception_v3(weights=None, aux_logits=False, init_weights=True)
-    layers: OrderedDict[str, nn.Module] = OrderedDict(recentre=Recentre())
-    layers.update(network.named_children())
-    for name in ("avgpool", "dropout", "fc"):
-        del layers[name]
-    return nn.Sequential(layers), None
-
-
-def _fully_connected(make: Callable[..., nn.Module]) -> Parts:
-    network = make(weights=None)
-    assert isinstance(network.features, nn.Module)
-    assert isinstance(network.avgpool, nn.Module)
-    assert isinstance(network.classifier, nn.Sequential)
-    layers = list(network.classifier)[:-1]
-    if isinstance(layers[-1], nn.Dropout):
-        layers.pop()  # SceneNetwork has its own before the classifier
-    head = OrderedDict(pool=network.avgpool, flatten=nn.Flatten(), layers=nn.Sequential(*layers))
-    return network.features, nn.Sequential(head)
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "mobilenet_v2": Architecture(
-        "mobilenet_v2", partial(_mobilenet, models.mobilenet_v2), 1280, 32, body="features.", classifier="classifier.1"
-    ),
-    "squeezenet1_1": Architecture(
-        "squeezenet1_1",
-        partial(_mobilenet, models.squeezenet1_1),
-        512,
-        17,
-        body="features.",
-        classifier="classifier.1",
-        rectified=True,
-    ),
-    # For photos that have no more than 128 pixels: the graph enlarges them, for a network sees more in larger ones.
-    "mobilenet_v2_128": Architecture(
-        "mobilenet_v2_128",
-        partial(_mobilenet, models.mobilenet_v2),
-        1280,
-        32,
-        body="features.",
-        classifier="classifier.1",
-        enlarge=1.75,
-        side=128,
-        short_side=128,
-    ),
-    "resnet18": Architecture("resnet18", partial(_resnet, models.resnet18), 512, 32),
-    "resnet50": Architecture("resnet50", partial(_resnet, models.resnet50), 2048, 32),
-    "densenet161": Architecture(
-        "densenet161", partial(_densenet, models.densenet161), 2208, 29, body="features.", classifier="classifier"
-    ),
-    "densenet201": Architecture(
-        "densenet201", partial(_densenet, models.densenet201), 1920, 29, body="features.", classifier="classifier"
-    ),
-    "alexnet": Architecture(
-        "alexnet",
-        partial(_fully_connected, models.alexnet),
-        4096,
-        63,
-        body="features.",
-        classifier="classifier.6",
-        hidden=(1, 4),
-    ),
-    "vgg16": Architecture(
-        "vgg16",
-        partial(_fully_connected, models.vgg16),
-        4096,
-        32,
-        body="features.",
-        classifier="classifier.6",
-        hidden=(0, 3),
-    ),
-    "vgg19": Architecture(
-        "vgg19",
-        partial(_fully_connected, models.vgg19),
-        4096,
-        32,
-        body="features.",
-        classifier="classifier.6",
-        hidden=(0, 3),
-    ),
-    "inception_v3": Architecture("inception_v3", _inception, 2048, 75, dropped="AuxLogits.", side=299, short_side=342),
-}
-
-
-def find_architecture(name: str) -> Architecture:
-    """The architecture of this name. Raises TrainingError, naming those that there are."""
-    if name not in ARCHITECTURES:
-        raise TrainingError(f"there is no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}.")
-    return ARCHITECTURES[name]
-
-
-def build(architecture: str, classes: int, *, dropout: float = 0.2) -> SceneNetwork:
-    """A network with fresh weights. Raises TrainingError for an architecture that is not known."""
     chosen = find_architecture(architecture)
-    features, head = chosen.builder()
-    network = SceneNetwork(features, chosen.embedding_size, classes, dropout, head=head, architecture=chosen.name)
+    features = chosen.features()
+    head = chosen.published_head if published_head else None
+    network = SceneNetwork(
+        features,
+        chosen.embedding_size if head is None else head.size,
+        classes,
+        dropout,
+        head=None if head is None else head.build(features),
+        architecture=chosen.name,
+    )
     network.enlarge = chosen.enlarge
+    network.one_size = head is not None and head.one_size
     return network

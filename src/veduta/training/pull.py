@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from veduta.errors import OutputError
+from veduta.errors import OutputError, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.models.store import home
@@ -45,10 +45,15 @@ def pull(
     ``sha256`` and ``mirror`` are those of ``downloads.download``; the graph is checked against torch on made images
     and on ``photos``.
 
-    Raises UsageError for a name that is not known or taken, OutputError where there is no room, and what ``download``
-    and ``convert`` raise.
+    Raises UsageError for a name that is not known or taken and for weights that only a training can use, OutputError
+    where there is no room, and what ``download`` and ``convert`` raise.
     """
     entry = published(name)
+    if entry.labels is None:
+        raise UsageError(
+            f"{entry.name} has no classifier for labels that are known, so no model can be made of it; a training can "
+            f"start from it: `veduta train DATA --weights hub:{entry.name}`."
+        )
     watch = watch or Watch()
     target = bundle_name or entry.name
     check_name(target, overwrite)
