@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,13 @@ def made_model(tmp_path: Path) -> Callable[..., Tagger]:
 
 @pytest.fixture
 def colour_folders(tmp_path: Path) -> Callable[..., Path]:
-    """Write ``root/<folder>/<number>.png`` of the colours that are asked for: ``kitchen=["red", "blue"]``."""
+    """Write ``root/<folder>/<number>.png`` of the colours that are asked for: ``kitchen=["red", "blue"]``.
+
+    No two of a set are the same file.
+    """
 
     def make(name: str, folders: dict[str, list[str]]) -> Path:
-        root = tmp_path / name
+        root, width = tmp_path / name, count(24)
         for folder, colours in folders.items():
             (root / folder).mkdir(parents=True)
             for number, colour in enumerate(colours):
@@ -69,7 +73,7 @@ def colour_folders(tmp_path: Path) -> Callable[..., Path]:
                     path.write_bytes(b"\x89PNG\r\n\x1a\n cut short")
                 else:
                     rgb = (255, 255, 255) if colour == "white" else COLOURS[colour]
-                    Image.new("RGB", (24, 18), rgb).save(path)
+                    Image.new("RGB", (next(width), 18), rgb).save(path)
         return root
 
     return make

@@ -21,7 +21,13 @@ def made(photos: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_each_label_has_its_precision_and_support_and_the_mean_is_over_those_that_photos_have() -> None:
-    from sklearn.metrics import average_precision_score, f1_score
+    from sklearn.metrics import (
+        average_precision_score,
+        brier_score_loss,
+        f1_score,
+        precision_score,
+        recall_score,
+    )
 
     said, present = made(300)
     found = judge_labels(LABELS, said, present, "made")
@@ -38,6 +44,17 @@ def test_each_label_has_its_precision_and_support_and_the_mean_is_over_those_tha
     )
     assert means["f1"].value == pytest.approx((sea.f1 + trees.f1) / 2, abs=1e-4)
     assert {metric.count for metric in found.metrics} == {300}
+    further = {metric.name: metric for metric in found.further}
+    told = said[:, :2] >= 0.5
+    for name, score in (("precision", precision_score), ("recall", recall_score)):
+        assert further[name].value == pytest.approx(score(present[:, :2], told, average="macro"), abs=1e-4)
+    brier = np.mean([brier_score_loss(present[:, column], said[:, column]) for column in (0, 1)])
+    assert further["brier_score"].value == pytest.approx(brier, abs=1e-4)
+    assert (trees.told, trees.recall) == (told[:, 1].sum(), recall_score(present[:, 1], told[:, 1]))
+    assert trees.precision == precision_score(present[:, 1], told[:, 1])
+    assert sum(each.count for each in found.bins) == 600
+    assert found.calibration.photos == 300
+    assert 0.0 <= found.calibration.interval[0] <= found.calibration.value <= found.calibration.interval[1]
     for value, (low, high) in (
         (trees.average_precision, trees.average_precision_interval),
         (trees.f1, trees.f1_interval),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veduta.errors import UsageError
@@ -13,6 +13,7 @@ from veduta.evaluation.metrics import (
     confusion_matrix,
     mean_recall,
     most_confused,
+    newcombe_interval,
     paired_difference,
     top_k_hits,
     wilson_interval,
@@ -72,6 +73,7 @@ def test_a_gain_on_the_same_photos_is_seen_where_the_two_intervals_overlap() -> 
     assert wilson_interval(500, 1000)[1] > wilson_interval(520, 1000)[0]
 
 
+@settings(deadline=None)
 @given(answers)
 def test_the_rows_of_a_confusion_matrix_sum_to_the_photos_of_a_class(pairs: list[tuple[int, int]]) -> None:
     targets, said = np.array(pairs).T
@@ -83,19 +85,67 @@ def test_the_rows_of_a_confusion_matrix_sum_to_the_photos_of_a_class(pairs: list
     assert [label.id for label in there] == [LABELS[index].id for index in np.unique(targets)]
 
 
+@settings(deadline=None, max_examples=25)
 @given(answers)
 def test_figures_and_confusions_of_classes_account_for_every_photo(pairs: list[tuple[int, int]]) -> None:
     targets, said = np.array(pairs).T
     matrix = confusion_matrix(targets, said, 4)
-    figures = class_figures(matrix, LABELS)
+    figures = class_figures(targets, said, LABELS).classes
     right = sum(round(each.recall * each.photos) for each in figures)
     assert sum(each.photos for each in figures) == len(pairs)
     assert right + sum(pair.photos for pair in most_confused(matrix, LABELS, 16)) == len(pairs)
     for each in figures:
         assert each.recall_interval[0] <= each.recall <= each.recall_interval[1]
         assert (each.precision is None) == (each.said == 0)
+        assert 0.0 <= each.f1_interval[0] <= each.f1_interval[1] <= 1.0
     mean, (low, high) = mean_recall(matrix)
     assert 0.0 <= low <= mean <= high <= 1.0
+
+
+def test_the_figures_of_classes_are_scikit_learns_and_their_means_count_a_class_that_nothing_was_called() -> None:
+    from sklearn.metrics import f1_score, precision_score, recall_score
+
+    random = np.random.default_rng(4)
+    targets = random.integers(0, 3, 200)
+    said = np.where(random.random(200) < 0.6, targets, random.integers(0, 2, 200))
+    said[said == 2] = 0
+    found = class_figures(targets, said, LABELS)
+    assert [each.label.id for each in found.classes] == ["bar", "field", "kitchen"]
+    for place, each in enumerate(found.classes):
+        for value, score in ((each.recall, recall_score), (each.precision, precision_score), (each.f1, f1_score)):
+            expected = score(targets, said, labels=[place], average=None, zero_division=0)[0]
+            assert (value or 0.0) == pytest.approx(expected)
+    kitchen = found.classes[2]
+    assert (kitchen.said, kitchen.precision, kitchen.f1) == (0, None, 0.0)
+    assert found.precision == pytest.approx(precision_score(targets, said, average="macro", zero_division=0))
+    assert found.f1 == pytest.approx(f1_score(targets, said, average="macro", zero_division=0))
+    assert found.f1_interval[0] < found.f1 < found.f1_interval[1]
+    assert class_figures(targets, said, LABELS).classes == found.classes
+
+
+def test_what_is_none_of_the_classes_counts_against_a_class_and_is_none_itself() -> None:
+    (bar,) = class_figures(np.array([0, 0, 0]), np.array([0, 4, 4]), LABELS).classes
+    assert (bar.photos, bar.said, bar.precision) == (3, 1, 1.0)
+    assert bar.recall == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "interval"),
+    [
+        # Newcombe 1998, table II, method 10.
+        ((56, 70), (48, 80), (0.0524, 0.3339)),
+        ((9, 10), (3, 10), (0.1705, 0.8090)),
+        ((5, 56), (0, 29), (-0.0381, 0.1926)),
+        ((0, 10), (0, 10), (-0.2775, 0.2775)),
+        ((10, 10), (0, 10), (0.6075, 1.0)),
+    ],
+)
+def test_the_interval_of_a_difference_of_shares_is_newcombes(
+    first: tuple[int, int], second: tuple[int, int], interval: tuple[float, float]
+) -> None:
+    assert newcombe_interval(first, second) == pytest.approx(interval, abs=1e-4)
+    low, high = newcombe_interval(second, first)
+    assert (-high, -low) == pytest.approx(interval, abs=1e-4)
 
 
 def test_the_most_confused_come_by_their_share_of_the_class_and_never_name_what_was_right() -> None:
@@ -119,5 +169,6 @@ def test_the_mean_recall_weighs_a_small_class_like_a_large_one() -> None:
 def test_no_photos_give_an_empty_matrix_and_no_figures() -> None:
     none = np.zeros(0, np.int64)
     assert confusion_matrix(none, none, 4).sum() == 0
-    assert class_figures(confusion_matrix(none, none, 4), LABELS) == ()
+    with pytest.raises(UsageError, match="need photos"):
+        class_figures(none, none, LABELS)
     assert mean_recall(np.zeros((4, 4), np.int64)) == (0.0, (0.0, 1.0))

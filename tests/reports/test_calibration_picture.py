@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from PIL import Image
 
 from veduta.errors import OutputError
 from veduta.evaluation.calibration import ReliabilityBin, reliability_bins
-from veduta.reports.calibration import calibration_picture, calibration_rows
+from veduta.reports.calibration import calibration_picture, calibration_png, calibration_rows
+from veduta.reports.themes import DARK, LIGHT
 
 
 def test_the_picture_shows_bins_and_the_same_bins_give_the_same_bytes(tmp_path: Path) -> None:
@@ -25,6 +27,18 @@ def test_the_picture_shows_bins_and_the_same_bins_give_the_same_bytes(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):
         calibration_picture(bins, tmp_path / "file" / "x.png")
+
+
+def test_a_picture_for_a_dark_page_is_clear_and_has_other_colours() -> None:
+    pytest.importorskip("matplotlib", reason="the extra evaluate is not installed")
+    bins = reliability_bins(np.array([0.2, 0.9]), np.array([False, True]))
+    dark, light = (
+        np.asarray(Image.open(io.BytesIO(calibration_png(bins, theme=theme))).convert("RGBA"))
+        for theme in (DARK, LIGHT)
+    )
+    assert dark[..., 3].min() == light[..., 3].min() == 0
+    inks = [tuple(int(theme.ink[place : place + 2], 16) for place in (1, 3, 5)) for theme in (DARK, LIGHT)]
+    assert [(drawn[..., :3] == ink).all(axis=2).any() for drawn in (dark, light) for ink in inks] == [1, 0, 0, 1]
 
 
 def test_the_picture_of_no_photos_is_empty_and_not_an_error(tmp_path: Path) -> None:

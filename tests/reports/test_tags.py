@@ -247,6 +247,37 @@ def test_several_models_without_common_scenes_show_the_first_and_the_common_coar
     assert second["evidence"]["reason"] == "it is a drawing"
 
 
+ATTRIBUTES = [
+    {"id": "trees", "name": "trees", "probability": 0.75, "source": "photo"},
+    {"id": "farming", "name": "farming", "probability": 0.25, "source": "scene"},
+]
+
+
+def test_attributes_come_with_their_source(tmp_path: Path) -> None:
+    made = report(tmp_path)
+    made.add(row(0, attributes=ATTRIBUTES))
+    made.add(row(1))
+    made.close()
+    head, _ = index_of(tmp_path)
+    assert head["attributes"] == [["trees", "trees"], ["farming", "farming"]]
+    first, second = data_of(tmp_path, "rows")
+    assert first["attributes"] == [[0, 0.75, 0], [1, 0.25, 1]]
+    assert "attributes" not in second
+
+
+def test_of_several_models_the_first_that_knows_the_photo_tells_the_attributes(tmp_path: Path) -> None:
+    stranger = {**row(0, attributes=ATTRIBUTES[:1]), "evidence": {"value": 0.0, "threshold": 1.0, "fits": False}}
+    silent, telling = row(0), row(0, attributes=ATTRIBUTES[1:])
+    made = report(tmp_path)
+    made.add({"path": "a.jpg", "models": {"stranger": stranger, "silent": silent, "telling": telling}})
+    made.add({"path": "b.jpg", "models": {"stranger": stranger, "silent": silent}})
+    made.close()
+    head, _ = index_of(tmp_path)
+    first, second = data_of(tmp_path, "rows")
+    assert [head["attributes"][number][0] for number, _, _ in first["attributes"]] == ["farming"]
+    assert "attributes" not in second
+
+
 def test_a_second_run_replaces_the_first_and_leaves_nothing_of_it(tmp_path: Path) -> None:
     first = report(tmp_path / "again")
     for number in range(300):
@@ -440,6 +471,17 @@ def test_hostile_names_do_nothing_in_a_browser(tmp_path: Path) -> None:
     assert "<img src=" not in shown
     assert "<title>owned" not in shown
     assert "evil\\u202egpj.exe" in shown
+
+
+@pytest.mark.slow
+def test_attributes_are_shown_in_a_browser_but_not_where_nothing_fits(tmp_path: Path) -> None:
+    made = report(tmp_path / "report")
+    made.add(row(0, attributes=ATTRIBUTES))
+    made.add(row(1, attributes=ATTRIBUTES, evidence={"value": 0.0, "threshold": 1.0, "fits": False}))
+    shown = browse(made.close(), tmp_path / "profile")
+    assert shown.count('class="tag attribute"') == 1
+    assert shown.count('class="tag attribute scene"') == 1
+    assert "farming" in shown
 
 
 def browse(page: Path, profile: Path) -> str:

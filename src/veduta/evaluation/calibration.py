@@ -64,7 +64,7 @@ class CalibrationError:
 def reliability_bins(
     confidence: NDArray[np.floating], right: NDArray[np.bool_], bins: int = BINS, by: Binning = "width"
 ) -> tuple[ReliabilityBin, ...]:
-    """What a reliability diagram shows: ``confidence`` ``[n]`` in [0, 1] against whether it was ``right`` ``[n]``.
+    """What a reliability diagram shows: ``confidence`` ``[n, ...]`` in [0, 1] against whether it was ``right``.
 
     Bins of equal width are always ``bins`` many; bins of equal mass as many as there are different probabilities, at
     most. Raises UsageError for numbers that are no probabilities.
@@ -124,7 +124,25 @@ def calibration_error(
     rounds: int = ROUNDS,
     seed: int = 0,
 ) -> CalibrationError:
-    """The expected calibration error with its interval and the share of it that chance explains.
+    """The expected calibration error of first labels with its interval and the share of it that chance explains.
+
+    ``probabilities`` ``[n, classes]``, ``targets`` ``[n]``. ``calibration_error_of`` tells about the interval.
+    Raises UsageError for no photos.
+    """
+    right = probabilities.argmax(axis=1) == targets
+    return calibration_error_of(probabilities.max(axis=1), right, bins, by, rounds=rounds, seed=seed)
+
+
+def calibration_error_of(
+    confidence: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    bins: int = BINS,
+    by: Binning = "width",
+    *,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+) -> CalibrationError:
+    """The same of any probabilities ``[n, ...]`` and whether each came true ``[n, ...]``; draws keep photos whole.
 
     Noise can only add to a mean of absolute gaps, and resampling the photos adds it once more. So the interval is the
     bootstrap's, moved down by the bias that it shows itself, twice at its lower end; and the lower end is 0 where a
@@ -134,18 +152,19 @@ def calibration_error(
 
     Raises UsageError for no photos.
     """
-    confidence, right = _checked(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets)
-    count = len(right)
+    confidence, hits = _checked(confidence, right)
+    count = len(hits)
     if not count:
         raise UsageError("a calibration error needs photos; there are none.")
     bin_of, edges = _place(confidence, bins, by)
-    value = _mean_gap(confidence, right, bin_of, edges)
+    value = _mean_gap(confidence, hits, bin_of, edges)
     random = np.random.default_rng(seed)
     drawn, ideal = np.empty(rounds), np.empty(rounds)
     for index in range(rounds):
         chosen = random.integers(0, count, count)
-        drawn[index] = _mean_gap(confidence[chosen], right[chosen], bin_of[chosen], edges)
-        ideal[index] = _mean_gap(confidence, (random.random(count) < confidence).astype(np.float64), bin_of, edges)
+        drawn[index] = _mean_gap(confidence[chosen], hits[chosen], bin_of[chosen], edges)
+        came_true = (random.random(confidence.shape) < confidence).astype(np.float64)
+        ideal[index] = _mean_gap(confidence, came_true, bin_of, edges)
     low, high = np.quantile(drawn, (0.025, 0.975))
     bias = max(0.0, float(drawn.mean()) - value)
     within_chance = value <= float(np.quantile(ideal, 0.95))
@@ -245,6 +264,5 @@ def _mean_gap(
     bin_of: NDArray[np.intp],
     edges: NDArray[np.float64],
 ) -> float:
-    bins = len(edges) - 1
-    gaps = np.bincount(bin_of, confidence, bins) - np.bincount(bin_of, right, bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    gaps = np.bincount(bin_of.ravel(), (confidence - right).ravel(), len(edges) - 1)
+    return float(np.abs(gaps).sum() / confidence.size)

@@ -12,12 +12,15 @@ from veduta.errors import UsageError
 from veduta.evaluation.calibration import CalibrationError, ReliabilityBin, calibration_error, reliability_bins
 from veduta.evaluation.metrics import (
     ClassFigure,
+    ClassFigures,
     Confusion,
     Interval,
+    bootstrap_interval,
     class_figures,
     confusion_matrix,
     mean_recall,
     most_confused,
+    sklearn_metrics,
     top_k_hits,
     wilson_interval,
 )
@@ -29,12 +32,20 @@ from veduta.records import Label
 WORDS = {
     "top1": "top-1 accuracy",
     "top5": "top-5 accuracy",
+    "top1_error": "top-1 error",
+    "top5_error": "top-5 error",
     "mean_recall": "mean recall of the classes",
+    "mean_precision": "mean precision of the classes",
+    "mean_f1": "mean F1 of the classes",
     "mean_average_precision": "mean average precision of the labels",
     "f1": "F1 at probability 1/2, mean of the labels",
+    "precision": "precision at probability 1/2, mean of the labels",
+    "recall": "recall at probability 1/2, mean of the labels",
     "environment_by_probability": "indoor/outdoor right, by probability",
     "environment_by_vote": "indoor/outdoor right, by the vote of ten",
     "expected_calibration_error": "expected calibration error",
+    "log_loss": "log loss, in nats",
+    "brier_score": "Brier score",
     "evidence_kept": "scenes kept by the evidence",
     "evidence_rejected": "strangers rejected by the evidence",
     "evidence_rejected_at_95": "strangers rejected where 95 % of scenes are kept",
@@ -42,15 +53,19 @@ WORDS = {
 }
 
 #: Figures that are no shares of photos, and read worse as a percentage.
-NOT_SHARES = frozenset({"expected_calibration_error", "evidence_auroc"})
+NOT_SHARES = frozenset({"expected_calibration_error", "evidence_auroc", "log_loss", "brier_score"})
+
+#: A probability of 0 for what was there would cost infinitely much; log losses stop here, at the smallest of float32.
+LEAST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """How a classifier did on ``photos`` labelled photos of ``data``.
 
-    ``matrix`` ``[classes, classes]`` counts photos by true and first predicted class; ``classes`` and ``confusions``
-    are read from it. ``calibration`` has the error, ``bins`` what its reliability diagram shows. ``probabilities``
+    ``metrics`` are those of a model's card, ``further`` those that only a judgement tells. ``matrix``
+    ``[classes, classes]`` counts photos by true and first predicted class; ``classes`` and ``confusions`` are the
+    figures of it. ``calibration`` has the error, ``bins`` what its reliability diagram shows. ``probabilities``
     ``[n, classes]`` and ``targets`` ``[n]`` are what was judged.
     """
 
@@ -58,6 +73,7 @@ class Judgement:
     photos: int
     labels: tuple[Label, ...]
     metrics: tuple[Metric, ...]
+    further: tuple[Metric, ...]
     calibration: CalibrationError
     bins: tuple[ReliabilityBin, ...]
     matrix: NDArray[np.int64]
@@ -65,6 +81,18 @@ class Judgement:
     confusions: tuple[Confusion, ...]
     probabilities: NDArray[np.float32] = field(repr=False)
     targets: NDArray[np.int64] = field(repr=False)
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """The probability of each photo's first label, ``[n]``."""
+        highest: NDArray[np.float32] = self.probabilities.max(axis=1)
+        return highest
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each photo's first label is the true one, ``[n]``."""
+        right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.targets
+        return right
 
 
 def judge(
@@ -86,18 +114,21 @@ def judge(
             f"{data}: probabilities of {list(probabilities.shape)} can't be judged by {len(targets)} answers over "
             f"{len(labels)} classes; give one row for each photo, at least one."
         )
-    matrix = confusion_matrix(targets, probabilities.argmax(axis=1), len(labels))
+    said = probabilities.argmax(axis=1)
+    matrix = confusion_matrix(targets, said, len(labels))
     calibration = calibration_error(probabilities, targets)
-    right = probabilities.argmax(axis=1) == targets
+    metrics = scene_metrics(labels, probabilities, targets, data, matrix, calibration)
+    by_class = class_figures(targets, said, labels)
     return Judgement(
         data=data,
         photos=len(targets),
         labels=tuple(labels),
-        metrics=scene_metrics(labels, probabilities, targets, data, matrix, calibration),
+        metrics=metrics,
+        further=(*errors(metrics), *_further(by_class, probabilities, targets, data)),
         calibration=calibration,
-        bins=reliability_bins(probabilities.max(axis=1), right),
+        bins=reliability_bins(probabilities.max(axis=1), said == targets),
         matrix=matrix,
-        classes=class_figures(matrix, labels),
+        classes=by_class.classes,
         confusions=most_confused(matrix, labels, confusions),
         probabilities=probabilities,
         targets=targets,
@@ -128,6 +159,51 @@ def scene_metrics(
         "expected_calibration_error", round(calibration.value, 4), data, len(targets), rounded(calibration.interval)
     )
     return (*metrics, error)
+
+
+def errors(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """What is left to one of the top-1 and top-5 accuracies among ``metrics``, with the interval turned around."""
+    return tuple(
+        Metric(
+            f"{each.name}_error",
+            round(1.0 - each.value, 4),
+            each.data,
+            each.count,
+            None if each.interval is None else rounded((1.0 - each.interval[1], 1.0 - each.interval[0])),
+        )
+        for each in metrics
+        if each.name in ("top1", "top5")
+    )
+
+
+def _further(
+    by_class: ClassFigures, probabilities: NDArray[np.float32], targets: NDArray[np.int64], data: str
+) -> tuple[Metric, ...]:
+    """Means over classes, and the two proper scores of the whole distribution; their intervals are the bootstrap's."""
+    metrics, places = sklearn_metrics(), np.arange(probabilities.shape[1])
+    values = {
+        "mean_precision": (by_class.precision, by_class.precision_interval),
+        "mean_f1": (by_class.f1, by_class.f1_interval),
+    }
+    if len(places) > 1:
+        # Float32 sums are not one to the last digit, which scikit-learn would warn about.
+        whole = np.maximum(probabilities.astype(np.float64), LEAST_PROBABILITY)
+        whole /= whole.sum(axis=1, keepdims=True)
+        loss = float(metrics.log_loss(targets, whole, labels=places))
+        brier = float(metrics.brier_score_loss(targets, whole, labels=places, scale_by_half=False))
+        # The same photo by photo, for the draws.
+        own = whole[np.arange(len(targets)), targets]
+        squares = (whole**2).sum(axis=1) + 1.0 - 2.0 * own
+        values["log_loss"] = (loss, _mean_interval(-np.log(own)))
+        values["brier_score"] = (brier, _mean_interval(squares))
+    return tuple(
+        Metric(name, round(value, 4), data, len(targets), rounded(interval))
+        for name, (value, interval) in values.items()
+    )
+
+
+def _mean_interval(values: NDArray[np.float64]) -> Interval:
+    return bootstrap_interval(lambda drawn: float(drawn.mean()), values)
 
 
 def share_metric(name: str, hits: NDArray[np.bool_], data: str) -> Metric:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-from veduta.errors import UsageError
 from veduta.labels.categories import known_labels
 from veduta.labels.taxonomy import Taxonomy
-from veduta.labels.text_file import near_misses, shown
+from veduta.labels.text_file import listed
 from veduta.records import Label
 
 _NO_LETTER = re.compile(r"[\W_]+")
@@ -55,13 +55,20 @@ def coarse_of_folder(folder: str, taxonomy: Taxonomy) -> str | None:
     return of_kinds.pop() if len(of_kinds) == 1 else None
 
 
-def check_coarse(coarse_id: str, taxonomy: Taxonomy) -> None:
-    """Raise UsageError for an id that is no coarse label with members."""
-    ids = [each.id for each in taxonomy.coarse_labels if each.members]
-    if coarse_id not in ids:
-        raise UsageError(
-            f"'{shown(coarse_id)}' is no coarse label of {taxonomy.source}{near_misses(coarse_id, ids) or '.'}"
-        )
+def near_labels(name: str, labels: Sequence[Label], most: int = 3) -> tuple[str, ...]:
+    """The ids of labels that a name resembles which means none of them: first those alike, then those of its words."""
+    words = _words(name)
+    spelt = {" ".join(_words(text)): label.id for label in labels for text in (label.name, label.id)}
+    near = [spelt[each] for each in get_close_matches(" ".join(words), spelt, most, 0.7)]
+    # A qualifier alone (church/outdoor) says nothing.
+    near += [label.id for label in labels if set(_words(label.id.partition("/")[0])) & set(words)]
+    return tuple(dict.fromkeys(near))[:most]
+
+
+def nearest(name: str, labels: Sequence[Label]) -> str:
+    """``; did you mean 'kitchen'?`` where labels resemble a name, else nothing."""
+    near = near_labels(name, labels)
+    return f"; did you mean {listed(near)}?" if near else ""
 
 
 def _fine_labels(taxonomy: Taxonomy) -> list[Label]:
@@ -69,6 +76,11 @@ def _fine_labels(taxonomy: Taxonomy) -> list[Label]:
     known = {label.id: label for label in known_labels()}
     members = [member for coarse in taxonomy.coarse_labels for member in coarse.members]
     return [known.get(member) or Label(member, member) for member in members]
+
+
+def spelt_alike(name: str, other: str) -> bool:
+    """Whether two names are the same words, in any spelling of the spaces."""
+    return _words(name) == _words(other)
 
 
 def _words(text: str) -> list[str]:

@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from veduta.errors import UsageError
+from veduta.evaluation.answers import ask
+from veduta.images.pool import DecodePool
 from veduta.models.session import Session
+from veduta.recognition.tagger import Tagger
+from veduta.records import Sample
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Photos a second through the graph, without decoding: the median of ``rounds``, the slowest and the fastest."""
+    """Photos a second: the median of ``rounds``, the slowest and the fastest."""
 
     photos_per_second: float
     slowest: float
@@ -47,8 +51,9 @@ def measure_speed(
 ) -> Speed:
     """Run made photos of ``size`` (height, width) through a session for about ``seconds`` in each of ``rounds``.
 
-    Compiling and a first run come before the clock. Other work on the machine shows as a distance between slowest and
-    fastest; where that is wide, measure again. Raises UsageError for less than one round, and as ``Session.run``.
+    No photo is decoded. Compiling and a first run come before the clock. Other work on the machine shows as a distance
+    between slowest and fastest; where that is wide, measure again. Raises UsageError for less than one round, and as
+    ``Session.run``.
     """
     if rounds < 1 or not seconds > 0:
         raise UsageError(f"{rounds} rounds of {seconds} s measure nothing; give at least one, of more than 0 s.")
@@ -63,17 +68,38 @@ def measure_speed(
             session.run(photos, outputs)
             done += len(photos)
         speeds.append(done / passed)
+    return _told(speeds, session, size)
+
+
+def measure_whole_way(tagger: Tagger, photos: Sequence[Sample], pool: DecodePool, *, rounds: int = 3) -> Speed:
+    """Photos a second from files to answers, decoded by ``pool``: all of ``photos`` in each of ``rounds``.
+
+    The first photos come before the clock, for processes and graph to be ready. Raises UsageError for nothing to
+    measure.
+    """
+    if rounds < 1 or not photos:
+        raise UsageError(f"{rounds} rounds of {len(photos)} photos measure nothing; give at least one of each.")
+    ask(tagger, photos[: 2 * tagger.session.threads], pool)
+    speeds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        ask(tagger, photos, pool)
+        speeds.append(len(photos) / (time.perf_counter() - started))
+    return _told(speeds, tagger.session, tagger.preprocessing.sizes[0])
+
+
+def _told(speeds: Sequence[float], session: Session, size: tuple[int, int]) -> Speed:
     return Speed(
         photos_per_second=float(np.median(speeds)),
         slowest=min(speeds),
         fastest=max(speeds),
-        height=height,
-        width=width,
+        height=size[0],
+        width=size[1],
         threads=session.threads,
         precision=session.precision,
         runtime=session.runtime,
         machine=processor_name(),
-        rounds=rounds,
+        rounds=len(speeds),
     )
 
 

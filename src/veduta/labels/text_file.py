@@ -1,7 +1,8 @@
-"""A text file that somebody else wrote, read under a limit, and how its words are shown in a sentence."""
+"""A text file that somebody else wrote, read under a limit, and how its words are shown in a sentence or a table."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,9 @@ from veduta.errors import VedutaError
 
 #: Long enough for any id or name; a longer text is not one.
 MAX_TEXT = 1000
+
+#: What a spreadsheet takes for a formula, and what already looks like a neutralised one.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 
 def read_text(path: Path, max_bytes: int, error: type[VedutaError]) -> str:
@@ -47,6 +51,15 @@ def shown(text: str) -> str:
     """A text on one line of bearable length, for a sentence; what can't be printed becomes an escape."""
     safe = text if text.isprintable() else ascii(text)[1:-1]
     return safe if len(safe) <= 200 else f"{safe[:197]}..."
+
+
+def neutral(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe in front.
+
+    A cell that already begins with apostrophes and then like a formula gets one more, so taking one away from such
+    cells gives back the text.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def listed(words: Sequence[str], most: int = 3) -> str:

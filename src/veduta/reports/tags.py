@@ -78,7 +78,7 @@ class TagReport:
         self._names = Chunks(self._run, "names", _NAMES_A_FILE)
         self._failures = Chunks(self._run, "failures", _FAILURES_A_FILE)
         self._index = Spool(self._run / "index.bin")
-        self._labels, self._coarse = _Table(), _Table()
+        self._tables = _Tables()
         # Files older than this one, by the same file system's clock, were not part of this run.
         self._started = (self._run / "index.bin").stat().st_mtime_ns
         self._open = True
@@ -91,7 +91,7 @@ class TagReport:
         """
         self._check_open()
         key = _key(row)
-        compact = _compact(row, self._labels, self._coarse)
+        compact = _compact(row, self._tables)
         for kind, content in (("thumbs", thumbnail), ("heat", overlay)):
             if content:
                 suffix = _suffix(content)
@@ -123,8 +123,9 @@ class TagReport:
             "rows": {"count": self._rows.count, "size": self._rows.size},
             "names": {"count": self._names.count, "size": self._names.size},
             "failures": {"count": self._failures.count, "size": self._failures.size},
-            "labels": self._labels.entries,
-            "coarse": self._coarse.entries,
+            "labels": self._tables.labels.entries,
+            "coarse": self._tables.coarse.entries,
+            "attributes": self._tables.attributes.entries,
             "summary": [[str(name), _plain(value)] for name, value in (summary or {}).items()],
             "words": self._words,
         }
@@ -166,11 +167,19 @@ class _Table:
         return self._numbers[label_id]
 
 
-def _compact(row: Row, labels: _Table, coarse: _Table) -> dict[str, Any]:
+class _Tables:
+    """The numbers of all that rows name."""
+
+    def __init__(self) -> None:
+        self.labels, self.coarse, self.attributes = _Table(), _Table(), _Table()
+
+
+def _compact(row: Row, tables: _Tables) -> dict[str, Any]:
     """A row as the page reads it: labels by number, what is absent left out.
 
     Where several models answered, the card shows what they say together, the first model's answer where together they
-    say nothing, and that nothing fits only where no model disagrees; the detail shows them all.
+    say nothing, the attributes of the first that tells some and finds that its labels fit, and that nothing fits only
+    where no model disagrees; the detail shows them all.
     """
     answers: Mapping[str, Row] = row.get("models") or {}
     main: dict[str, Any] = dict(row)
@@ -181,21 +190,28 @@ def _compact(row: Row, labels: _Table, coarse: _Table) -> dict[str, Any]:
             main.pop(name, None)
         if any(_fits(answer) for answer in answers.values()):
             main.pop("evidence", None)
-    compact: dict[str, Any] = {"path": str(row["path"]), **_answer(main, labels, coarse)}
+        telling = [answer["attributes"] for answer in answers.values() if answer.get("attributes") and _fits(answer)]
+        main["attributes"] = telling[0] if telling else None
+    compact: dict[str, Any] = {"path": str(row["path"]), **_answer(main, tables)}
+    if main.get("attributes"):
+        compact["attributes"] = [
+            (number, probability, int(each.get("source") == "scene"))
+            for (number, probability), each in zip(
+                _scores(main["attributes"], tables.attributes), main["attributes"], strict=True
+            )
+        ]
     for name in ("digest", "facts"):
         if row.get(name) is not None:
             compact[name] = row[name]
     if answers:
-        compact["models"] = [
-            {**_answer(answer, labels, coarse), "model": str(model)} for model, answer in answers.items()
-        ]
+        compact["models"] = [{**_answer(answer, tables), "model": str(model)} for model, answer in answers.items()]
     return compact
 
 
-def _answer(answer: Row, labels: _Table, coarse: _Table) -> dict[str, Any]:
+def _answer(answer: Row, tables: _Tables) -> dict[str, Any]:
     compact: dict[str, Any] = {
-        "scores": _scores(answer.get("scores"), labels),
-        "coarse": _scores(answer.get("coarse"), coarse)[:SHOWN],
+        "scores": _scores(answer.get("scores"), tables.labels),
+        "coarse": _scores(answer.get("coarse"), tables.coarse)[:SHOWN],
     }
     for name in ("environment", "evidence", "model", "bundle_id", "precision"):
         if answer.get(name) is not None:

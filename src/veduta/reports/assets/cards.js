@@ -78,6 +78,25 @@ veduta.cards = (() => {
     return list;
   }
 
+  // They follow from labels, as kind of place does; what the photo itself had no say in is told as such.
+  const attributes = (row) => (fits(row) ? row.attributes ?? [] : []);
+
+  function chips(told) {
+    const list = element("p", { class: "tags" });
+    for (const [number, probability, byScene] of told) {
+      const source = word(byScene ? "from_scene" : "from_photo");
+      list.append(element("span", { class: byScene ? "tag attribute scene" : "tag attribute", title: source }, element("span", { text: name("attributes", number), dir: "auto" }), element("small", { text: share(probability) })));
+    }
+    return list;
+  }
+
+  function attributeGroups(row) {
+    return [["from_photo", 0], ["from_scene", 1]].flatMap(([source, wanted]) => {
+      const told = attributes(row).filter(([, , byScene]) => byScene === wanted);
+      return told.length ? [element("h3", { text: `${word("attributes")} – ${word(source)}` }), chips(told)] : [];
+    });
+  }
+
   function card(row, number) {
     const made = element("article", { class: fits(row) ? "card" : "card misfit" });
     const first = row.scores[0];
@@ -87,7 +106,7 @@ veduta.cards = (() => {
     const file = base(row.path);
     const open = element("button", { type: "button", class: "open", "data-row": number, "aria-label": `${word("detail")}: ${file}` }, thumb(row, true));
     const reason = !fits(row) && row.evidence.reason && element("p", { class: "reason", text: safe(row.evidence.reason), dir: "auto" });
-    made.append(open, element("div", { class: "text" }, heading, reason, bars(row.scores, "labels"), tags(row), element("p", { class: "file", title: safe(row.path) }, element("bdi", { text: file }))));
+    made.append(open, element("div", { class: "text" }, heading, reason, bars(row.scores, "labels"), tags(row), attributes(row).length > 0 && chips(attributes(row).slice(0, SHOWN)), element("p", { class: "file", title: safe(row.path) }, element("bdi", { text: file }))));
     return made;
   }
 
@@ -134,7 +153,7 @@ veduta.cards = (() => {
     const step = (id, sign, key) => element("button", { type: "button", class: "round", id, "aria-label": word(key), text: sign });
     const head = element("header", {}, element("h2", { id: "detail-title", text: title, dir: "auto" }), step("detail-previous", "‹", "previous"), step("detail-next", "›", "next"), close);
     const coarse = row.coarse.length > 0 && [element("h3", { text: word("coarse") }), bars(row.coarse, "coarse")];
-    dialog.replaceChildren(head, element("div", { class: "columns" }, pictures, element("div", { class: "text" }, reason, tags(row), ...answers(row), ...(coarse || []), facts(row))));
+    dialog.replaceChildren(head, element("div", { class: "columns" }, pictures, element("div", { class: "text" }, reason, tags(row), ...answers(row), ...(coarse || []), ...attributeGroups(row), facts(row))));
     if (row.heat) {
       pictures.classList.add("has-heat");
       pictures.append(element("button", { type: "button", class: "switch", id: "detail-heat", role: "switch" }, element("i", { "aria-hidden": "true" }), element("span", { text: word("heat") })));
