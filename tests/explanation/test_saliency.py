@@ -12,7 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from veduta.errors import BundleIncompatible, UsageError
-from veduta.explanation.saliency import OcclusionGrid, heat_maps, log_probabilities, map_preprocessing
+from veduta.explanation.saliency import (
+    Method,
+    OcclusionGrid,
+    heat_maps,
+    log_probabilities,
+    map_preprocessing,
+    network_weights,
+)
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Head
 from veduta.models.session import Session
@@ -21,10 +28,40 @@ from veduta.records import Label
 GREEN, RED = (0, 255, 0), (255, 0, 0)
 
 
-def bundle_of(side: int, class_maps: str | None = "class_maps") -> Bundle:
+def bundle_of(
+    side: int,
+    class_maps: str | None = "class_maps",
+    *,
+    weights: Path | None = None,
+    architecture: str | None = "resnet18",
+) -> Bundle:
     head = Head("scenes", "single_label", (Label("a", "a"), Label("b", "b")), class_maps=class_maps)
     preprocessing = Preprocessing("crop", ((side, side),), "bilinear", side)
-    return cast(Bundle, SimpleNamespace(path=Path("fake"), preprocessing=preprocessing, heads=(head,)))
+    return cast(
+        Bundle,
+        SimpleNamespace(
+            path=Path("fake"),
+            preprocessing=preprocessing,
+            heads=(head,),
+            weights=weights,
+            architecture=architecture,
+            bundle_id="fake-id",
+        ),
+    )
+
+
+class FixedMaps:
+    """A maker of maps that are known."""
+
+    method: Method = "grad-cam"
+
+    def __init__(self, raw: NDArray[np.float64], bundle_id: str = "fake-id") -> None:
+        self.raw, self.bundle_id = raw, bundle_id
+        self.asked: list[tuple[tuple[int, ...], list[int]]] = []
+
+    def maps(self, pixels: NDArray[np.uint8], label_indices: Sequence[int]) -> NDArray[np.float64]:
+        self.asked.append((pixels.shape, list(label_indices)))
+        return self.raw
 
 
 class FakeSession:
@@ -132,6 +169,42 @@ def test_where_all_speaks_against_the_class_the_map_is_relative() -> None:
     assert values[0].ravel() == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
+def test_maps_of_a_maker_are_brought_to_the_same_scale_and_the_graph_is_not_run() -> None:
+    session = FakeSession()
+    maker = FixedMaps(np.array([[[0.0, 2.0], [4.0, 8.0]], [[0.0, 0.0], [0.0, 0.0]]]))
+    values, method = heat_maps(session, bundle_of(64), np.zeros((2, 64, 64, 3), np.uint8), [1, 0], method=maker)
+    assert method == "grad-cam"
+    assert values.dtype == np.float32
+    assert values.reshape(2, 4).tolist() == [[0, 0.25, 0.5, 1], [0, 0, 0, 0]]
+    assert maker.asked == [((2, 64, 64, 3), [1, 0])]
+    assert session.seen == 0
+
+
+def test_a_maker_for_another_model_is_refused_before_it_is_asked() -> None:
+    maker = FixedMaps(np.zeros((1, 2, 2)), "other-id")
+    with pytest.raises(UsageError, match="maker of grad-cam was made for another model than fake"):
+        heat_maps(FakeSession(), bundle_of(64), np.zeros((1, 64, 64, 3), np.uint8), [0], method=maker)
+    assert not maker.asked
+
+
+def test_gradients_are_taken_of_the_weights_of_a_known_architecture() -> None:
+    weights = Path("fake/weights.safetensors")
+    assert network_weights(bundle_of(64, weights=weights)) == ("resnet18", weights)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "lacking", "default"),
+    [
+        (bundle_of(64), "weights.safetensors", "class maps"),
+        (bundle_of(64, None), "weights.safetensors", "occlusion"),
+        (bundle_of(64, weights=Path("w"), architecture=None), "the name of its architecture", "class maps"),
+    ],
+)
+def test_without_gradients_the_way_that_there_is_is_told(bundle: Bundle, lacking: str, default: str) -> None:
+    with pytest.raises(UsageError, match=f"fake: lacks {lacking}, .* the method auto, which takes {default} here"):
+        network_weights(bundle)
+
+
 def test_log_probabilities_follow_task_and_temperature() -> None:
     head = bundle_of(64).heads[0]
     logits = np.array([[2.0, 0.0]], np.float32)
@@ -152,10 +225,13 @@ def test_what_can_not_be_meant_is_refused(indices: list[int], method: Any, says:
         heat_maps(session, bundle_of(64), np.zeros((1, 64, 64, 3), np.uint8), indices, method=method)
 
 
-def test_class_maps_are_refused_where_there_are_none() -> None:
-    session = FakeSession(logits=np.zeros(2, np.float32))
-    with pytest.raises(UsageError, match="no class maps"):
-        heat_maps(session, bundle_of(64, None), np.zeros((1, 64, 64, 3), np.uint8), [0], method="class maps")
+@pytest.mark.parametrize(
+    ("weights", "others"), [(None, "the method occlusion, or auto"), (Path("w"), "the method occlusion, grad-cam, or")]
+)
+def test_class_maps_are_refused_where_there_are_none(weights: Path | None, others: str) -> None:
+    bundle, pixels = bundle_of(64, None, weights=weights), np.zeros((1, 64, 64, 3), np.uint8)
+    with pytest.raises(UsageError, match=f"no class maps; choose {others}"):
+        heat_maps(FakeSession(logits=np.zeros(2, np.float32)), bundle, pixels, [0], method="class maps")
 
 
 def test_pixels_of_another_shape_are_refused() -> None:

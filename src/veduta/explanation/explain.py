@@ -15,6 +15,7 @@ from veduta.errors import UsageError
 from veduta.explanation import segment
 from veduta.explanation.overlay import overlay
 from veduta.explanation.saliency import (
+    MapMaker,
     Method,
     MethodChoice,
     explained_head,
@@ -67,14 +68,15 @@ def explain(
     source: Source,
     label: str | None = None,
     *,
-    method: MethodChoice = "auto",
+    method: MethodChoice | MapMaker = "auto",
     limits: Limits | None = None,
 ) -> Explanation:
     """Show which part of a photo speaks for a label.
 
     ``source`` is a path, the bytes of a file, or an image. ``label`` is an id or a name of the tagger's labels; without
-    it the most probable one is explained. ``method``: ``class maps``, ``occlusion``, or ``auto`` for the first that
-    the model offers. Raises ``UsageError`` for an unknown label, a ``PhotoError`` where the photo can't be read.
+    it the most probable one is explained. ``method``: ``class maps``, ``occlusion``, ``auto`` for the first that the
+    model offers, or a maker of maps for the tagger's bundle (``veduta.training.grad_cam.GradCam``). Raises
+    ``UsageError`` for an unknown label or method, a ``PhotoError`` where the photo can't be read.
     """
     head = explained_head(tagger.bundle)
     index = None if label is None else find_label(head.labels, label)

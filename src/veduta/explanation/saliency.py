@@ -8,7 +8,8 @@ Two ways, by what the graph offers:
   needs nothing but logits, and costs one forward pass a window.
 
 Recipro-CAM (Byun & Lee 2022) would mask the feature map and run the rest of the network alone; a bundle is one graph
-that can't be entered in the middle, so it is not offered.
+that can't be entered in the middle, so it is not offered. What needs more than the graph comes as a ``MapMaker``:
+``veduta.training.grad_cam`` has one for gradients.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -25,7 +27,7 @@ from veduta.errors import BundleIncompatible, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Head
 
-Method = Literal["class maps", "occlusion"]
+Method = Literal["class maps", "occlusion", "grad-cam"]
 MethodChoice = Literal["auto", "class maps", "occlusion"]
 
 #: Aspects (width / height) that the graph is run at; a photo is stretched to the nearest.
@@ -42,6 +44,20 @@ class Runs(Protocol):
 
     def run(self, images: NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """uint8 ``[n, h, w, 3]`` to float32 arrays by output name."""
+        ...
+
+
+class MapMaker(Protocol):
+    """Makes the maps of one bundle, ``bundle_id``, from more than its graph; ``method`` names how."""
+
+    @property
+    def method(self) -> Method: ...
+
+    @property
+    def bundle_id(self) -> str: ...
+
+    def maps(self, pixels: NDArray[np.uint8], label_indices: Sequence[int]) -> NDArray[np.float64]:
+        """uint8 ``[n, h, w, 3]`` and ``n`` labels to ``[n, h', w']``, 0 where nothing speaks for the label."""
         ...
 
 
@@ -78,18 +94,21 @@ def heat_maps(
     pixels: NDArray[np.uint8],
     label_indices: Sequence[int],
     *,
-    method: MethodChoice = "auto",
+    method: MethodChoice | MapMaker = "auto",
     grid: OcclusionGrid | None = None,
 ) -> tuple[NDArray[np.float32], Method]:
     """One map for each photo and its class.
 
     ``pixels`` is uint8 ``[n, h, w, 3]`` from ``map_preprocessing``; ``label_indices`` has ``n`` positions in the first
     head's labels. Returns float32 ``[n, h', w']`` in [0, 1], 0 where nothing speaks for the class and 1 where most
-    does (a map of one value is all 0), and the method that made it. Raises ``UsageError`` for a label out of range or
-    a method that the graph does not offer, ``BundleIncompatible`` without a head.
+    does (a map of one value is all 0), and the method that made it. Raises ``UsageError`` for a label out of range,
+    a method that the graph does not offer or a maker of another bundle, ``BundleIncompatible`` without a head.
     """
     head = explained_head(bundle)
-    _check(bundle, head, pixels, label_indices, method)
+    _check_method(bundle, head, method)
+    _check(head, pixels, label_indices)
+    if not isinstance(method, str):
+        return _stretched(method.maps(pixels, label_indices)), method.method
     if head.class_maps is not None and method != "occlusion":
         raw = _from_class_maps(session, head.class_maps, pixels, label_indices)
         return _stretched(raw), "class maps"
@@ -103,6 +122,21 @@ def explained_head(bundle: Bundle) -> Head:
     if not bundle.heads:
         raise BundleIncompatible(f"{bundle.path}: has no classes to explain; name a model of the kind classifier.")
     return bundle.heads[0]
+
+
+def network_weights(bundle: Bundle) -> tuple[str, Path]:
+    """The name of the bundle's architecture and the file of its weights, which gradients can be taken of.
+
+    Raises ``UsageError`` where it has none, as a model made of somebody's ONNX file, or does not tell.
+    """
+    if bundle.weights is None or bundle.architecture is None:
+        lacking = "weights.safetensors" if bundle.weights is None else "the name of its architecture"
+        default = "occlusion" if explained_head(bundle).class_maps is None else "class maps"
+        raise UsageError(
+            f"{bundle.path}: lacks {lacking}, and gradients can't be taken of its graph alone; in place of grad-cam "
+            f"choose the method auto, which takes {default} here."
+        )
+    return bundle.architecture, bundle.weights
 
 
 def log_probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.float64]:
@@ -179,13 +213,21 @@ def _map_sizes(area: int) -> tuple[tuple[int, int], ...]:
     return tuple(dict.fromkeys(sizes))
 
 
-def _check(
-    bundle: Bundle, head: Head, pixels: NDArray[np.uint8], label_indices: Sequence[int], method: MethodChoice
-) -> None:
-    if method not in ("auto", "class maps", "occlusion"):
-        raise UsageError(f"method {method!r}: is unknown; choose auto, class maps or occlusion.")
-    if method == "class maps" and head.class_maps is None:
-        raise UsageError(f"{bundle.path}: the graph has no class maps; choose the method occlusion, or auto.")
+def _check_method(bundle: Bundle, head: Head, method: MethodChoice | MapMaker) -> None:
+    if not isinstance(method, str):
+        if method.bundle_id != bundle.bundle_id:
+            raise UsageError(f"method: the maker of {method.method} was made for another model than {bundle.path}.")
+    elif method not in ("auto", "class maps", "occlusion"):
+        raise UsageError(
+            f"method {method!r}: is unknown; choose auto, class maps or occlusion, or give GradCam(bundle) of "
+            f"veduta.training.grad_cam."
+        )
+    elif method == "class maps" and head.class_maps is None:
+        others = "occlusion" if bundle.weights is None else "occlusion, grad-cam"
+        raise UsageError(f"{bundle.path}: the graph has no class maps; choose the method {others}, or auto.")
+
+
+def _check(head: Head, pixels: NDArray[np.uint8], label_indices: Sequence[int]) -> None:
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
         raise UsageError(f"pixels of shape {pixels.shape} and type {pixels.dtype}: give uint8 [n, height, width, 3].")
     if len(label_indices) != len(pixels):
