@@ -41,6 +41,10 @@ bench: $(VENV)/.dev ## measure speed, agreement, heat maps and start against the
 bench-quick: $(VENV)/.dev ## the same, rougher, in a few minutes
 	$(BIN)/python -m bench all --quick
 
+bench-classes: $(VENV)/.dev ## models of one's own classes: accuracy in five parts, time (an hour or so)
+	$(BIN)/python -m bench transfer
+	$(BIN)/python -m bench new-classes
+
 load: $(VENV)/.dev ## memory over 20,000 photos
 	$(BIN)/python -m bench memory
 

@@ -26,8 +26,8 @@ class Scale:
     """How much is done.
 
     The first ``networks`` of the comparisons are measured, in ``rounds`` that each take every side once; ``evidence``
-    is the number of training photos of each class, ``steps`` those of a training, the rest
-    are numbers of photos and of runs.
+    is the number of training photos of each class, ``steps`` those of a training. A model of one's own classes is made
+    of ``own`` photos of each, in ``epochs``, and tested in ``parts``. The rest are numbers of photos and of runs.
     """
 
     name: str
@@ -42,6 +42,9 @@ class Scale:
     load: int
     evidence: int
     steps: int
+    own: int
+    epochs: int
+    parts: int
 
 
 SCALES = {
@@ -60,6 +63,9 @@ SCALES = {
             load=20_000,
             evidence=285,
             steps=40,
+            own=1000,
+            epochs=8,
+            parts=5,
         ),
         Scale(
             "quick",
@@ -74,6 +80,9 @@ SCALES = {
             load=3_000,
             evidence=60,
             steps=12,
+            own=20,
+            epochs=4,
+            parts=5,
         ),
         Scale(
             "tiny",
@@ -88,6 +97,9 @@ SCALES = {
             load=60,
             evidence=3,
             steps=2,
+            own=4,
+            epochs=1,
+            parts=2,
         ),
     )
 }

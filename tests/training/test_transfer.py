@@ -17,6 +17,7 @@ import veduta
 from veduta.errors import UsageError
 from veduta.models.bundle import Bundle
 from veduta.training import embeddings as embedding_room
+from veduta.training import linear as linear_room
 from veduta.training.transfer import FEATURES, Transfer, transfer
 
 QUICK = Transfer(views=1, folds=3)
@@ -88,9 +89,34 @@ def test_photos_that_can_not_be_read_are_left_out_and_told(photos: Path, tmp_pat
 def test_a_class_of_one_photo_is_refused_before_any_work(photos: Path, tmp_path: Path) -> None:
     for photo in sorted((photos / "dusk").iterdir())[1:]:
         photo.unlink()
-    with pytest.raises(UsageError, match="class dusk has 1 photo"):
+    with pytest.raises(UsageError, match="class 'dusk' has 1 photo"):
         transfer(photos, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
+
+
+def test_photos_seen_larger_make_a_model_that_sees_them_so_too(photos: Path, tmp_path: Path) -> None:
+    own = transfer(photos, tmp_path / "own", QUICK)
+    larger = transfer(photos, tmp_path / "larger", Transfer(size=160, views=1, folds=3))
+    assert own.preprocessing.sizes == ((128, 128),)
+    assert larger.preprocessing.sizes == ((160, 160),)
+    assert "160 by 160 pixels" in (larger.path / "README.md").read_text()
+    assert veduta.load(larger.path).predict(photos / "night" / "0.jpg").scores[0].label.id == "night"
+
+
+def test_photos_of_a_group_are_held_out_together(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["path,label,group"]
+    rows += [f"{file},{file.parent.name},{int(file.stem) // 3}" for file in sorted(photos.glob("*/*.jpg"))]
+    (tmp_path / "set.csv").write_text("\n".join(rows))
+    parts: list[tuple[str, ...]] = []
+    asked = linear_room.folds_of
+
+    def seen(targets: linear_room.Targets, folds: int, seed: int, groups: tuple[str, ...]) -> object:
+        parts.append(groups)
+        return asked(targets, folds, seed, groups)
+
+    monkeypatch.setattr(linear_room, "folds_of", seen)
+    transfer(tmp_path / "set.csv", tmp_path / "run", QUICK)
+    assert parts == [("0",) * 3 + ("1",) * 3 + ("2",) * 3 + parts[0][9:]]
 
 
 def test_values_that_can_not_be_meant_are_refused() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from veduta.datasets.reading import read_readable
 from veduta.errors import UsageError
+from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.models.session import Session
+from veduta.models.threads import available_threads
 from veduta.records import Failure
 from veduta.training.augment import Augmentation, augment
 from veduta.whole_file import write_whole
@@ -23,7 +26,8 @@ from veduta.whole_file import write_whole
 #: How views differ from the photo.
 VIEWS = Augmentation(min_area=0.4, filter="bilinear")
 
-_BATCH = 64
+# Photos that are in memory at once.
+_PART = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,49 +46,58 @@ class Embedded:
 def embed_views(
     paths: Sequence[str],
     bundle: Bundle,
+    wanted: Preprocessing,
     *,
     views: int,
     seed: int = 0,
     cache: Path | None = None,
     on_photo: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Embedded:
-    """Embed photos and ``views`` changed views of each, drawn by (seed, view, place).
+    """Embed photos, seen as ``wanted``, and ``views`` changed views of each, drawn by (seed, view, place).
 
     ``cache`` is a file that keeps them: where it is of the same photos (by path, size and time), model and views,
     nothing is computed. ``on_photo`` is told photos done and photos in all.
-    Raises UsageError for a model without an embedding, or where no photo can be read; OutputError for the cache.
+    Raises UsageError for a model without an embedding, or where no photo can be read; BundleIncompatible where the
+    model can't see such photos; OutputError for the cache.
     """
     if bundle.embedding is None:
         raise UsageError(f"{bundle.name} gives no embedding to learn from; choose another model.")
-    key = _key(paths, bundle, views, seed)
+    key = _key(paths, bundle, wanted, views, seed)
     known = None if cache is None else _from_cache(cache, key)
     if known is not None:
         return known
-    read = read_readable(paths, bundle.preprocessing)
-    pixels = read.pixels
-    assert pixels is not None
-    if not len(pixels):
-        raise UsageError(f"none of {len(paths)} photos can be read; the first: {read.failures[0].message}")
     session, name = Session(bundle.graph), bundle.embedding.name
-    values = np.empty((len(pixels), 1 + views, bundle.embedding.size), np.float32)
-    for first in range(0, len(pixels), _BATCH):
-        part = slice(first, min(first + _BATCH, len(pixels)))
-        for view in range(1 + views):
-            changed = [
-                pixels[place] if not view else augment(pixels[place], pixels.shape[1], VIEWS, (seed, view, place))
-                for place in range(part.start, part.stop)
-            ]
-            values[part, view] = session.run(changed, [name])[name]
-        on_photo(part.stop, len(pixels))
+    session.prepare(*wanted.sizes[0], [name])
+    values = np.empty((len(paths), 1 + views, bundle.embedding.size), np.float32)
+    kept, failures = np.zeros(len(paths), bool), list[Failure]()
+    with ThreadPoolExecutor(available_threads()) as pool:
+        for first in range(0, len(paths), _PART):
+            read = read_readable(paths[first : first + _PART], wanted)
+            assert read.pixels is not None
+            places = first + np.flatnonzero(read.kept)
+            for view in range(1 + views):
+                seen = list(pool.map(_seen, read.pixels, [(seed, view, int(place)) for place in places]))
+                values[places, view] = session.run(seen, [name])[name]
+            kept[places] = True
+            failures.extend(read.failures)
+            on_photo(first + len(read.kept), len(paths))
+    if not kept.any():
+        raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
+    values = values[kept]
     if cache is not None:
         file = io.BytesIO()
-        np.savez(file, key=np.array(key), values=values, kept=read.kept)
+        np.savez(file, key=np.array(key), values=values, kept=kept)
         write_whole(cache, file.getvalue())
-    return Embedded(values, read.kept, read.failures)
+    return Embedded(values, kept, tuple(failures))
 
 
-def _key(paths: Sequence[str], bundle: Bundle, views: int, seed: int) -> str:
-    told = hashlib.sha256(f"{bundle.embedding_id} {views} {seed} {VIEWS}".encode())
+def _seen(pixels: NDArray[np.uint8], draw: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """A photo as it is for view 0 of ``draw`` (seed, view, place), else changed."""
+    return augment(pixels, pixels.shape[1], VIEWS, draw) if draw[1] else pixels
+
+
+def _key(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> str:
+    told = hashlib.sha256(f"{bundle.embedding_id} {wanted} {views} {seed} {VIEWS}".encode())
     for path in paths:
         status = Path(path).stat() if Path(path).exists() else None
         stamp = "" if status is None else f"{status.st_size} {status.st_mtime_ns}"

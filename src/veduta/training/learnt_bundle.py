@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from veduta.errors import TrainingError
 from veduta.evaluation.calibration import calibrate
 from veduta.evaluation.figures import WORDS, Judgement, judge
 from veduta.evaluation.label_figures import judge_labels
+from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
 from veduta.models.session import Session
 from veduta.recognition.scoring import probabilities
@@ -27,25 +29,33 @@ _TOLERANCE = 1e-3
 _PARITY_PHOTOS = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What was learnt from: the photos of ``dataset``, seen as ``wanted``, by the embedding of ``backbone``.
+
+    ``left_out`` photos more could not be decoded.
+    """
+
+    dataset: Dataset
+    backbone: Bundle
+    wanted: Preprocessing
+    left_out: int
+
+
 def write_learnt_bundle(
-    learnt: Learnt,
-    embeddings: NDArray[np.float32],
-    dataset: Dataset,
-    backbone: Bundle,
-    out: Path,
-    left_out: int,
-    note: Callable[[str], None],
+    learnt: Learnt, embeddings: NDArray[np.float32], making: Making, out: Path, note: Callable[[str], None]
 ) -> Bundle:
-    """Write what was learnt from the photos of ``dataset`` and their ``embeddings`` ``[n, d]`` as a model.
+    """Write what was learnt from photos and their ``embeddings`` ``[n, d]`` as a model.
 
     ``note`` is told the accuracy on photos that were held out, and where nothing calibrates the scores.
     Raises TrainingError where the graph does not say what the classifier says, and what ``write_bundle`` raises.
     """
+    dataset, backbone = making.dataset, making.backbone
     assert backbone.embedding is not None
     graph = with_classifier(
         backbone.graph.read_bytes(), backbone.embedding.name, learnt.classifier.weight, learnt.classifier.bias
     )
-    parity, photos, has_maps = _check_graph(graph, learnt.classifier, embeddings, dataset, backbone)
+    parity, photos, has_maps = _check_graph(graph, learnt.classifier, embeddings, making)
     truth = dataset.targets.astype(np.int64) if dataset.task == "single_label" else dataset.targets > 0
     temperature, calibration = calibrate(learnt.logits, truth, dataset.task)
     if temperature is None:
@@ -56,9 +66,9 @@ def write_learnt_bundle(
     note(f"on photos that were held out in turn: {WORDS[first.name]} {first.value:.1%} of {first.count:,}")
     card = Card(
         name=dataset.name,
-        summary=_summary(dataset, backbone),
+        summary=_summary(making),
         metrics=metrics,
-        sources=_sources(dataset, backbone, left_out),
+        sources=_sources(making),
         making=(*_making(learnt, dataset), calibration),
         limits=(
             "The photos that were held out in turn also chose the strength of the regularisation, so the figures are a "
@@ -77,7 +87,7 @@ def write_learnt_bundle(
         name=bundle_name(dataset.name),
         kind="classifier",
         graph=graph,
-        preprocessing=backbone.preprocessing,
+        preprocessing=making.wanted,
         heads=[head],
         card=write_card(card),
         embedding=OutputSpec("embedding", backbone.embedding.size),
@@ -88,12 +98,13 @@ def write_learnt_bundle(
 
 
 def _check_graph(
-    graph: bytes, classifier: Linear, embeddings: NDArray[np.float32], dataset: Dataset, backbone: Bundle
+    graph: bytes, classifier: Linear, embeddings: NDArray[np.float32], making: Making
 ) -> tuple[float, int, bool]:
     """How far the graph's logits are from the classifier's at the most, on how many photos; whether it has maps."""
-    count = len(dataset.paths)
+    paths = making.dataset.paths
+    count = len(paths)
     spread = np.linspace(0, count - 1, min(_PARITY_PHOTOS, count)).astype(np.int64)
-    pixels = read_pixels([dataset.paths[place] for place in spread], backbone.preprocessing)
+    pixels = read_pixels([paths[place] for place in spread], making.wanted)
     expected = classifier(embeddings[spread])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -121,15 +132,20 @@ def _judged(learnt: Learnt, head: Head, dataset: Dataset) -> tuple[tuple[Metric,
     return judge_labels(head.labels, said, dataset.targets > 0, data).metrics, None
 
 
-def _summary(dataset: Dataset, backbone: Bundle) -> str:
+def _summary(making: Making) -> str:
+    dataset, size = making.dataset, making.wanted.sizes[0]
     told = "which of {} classes a photo is" if dataset.task == "single_label" else "which of {} labels a photo has"
-    return f"Tells {told.format(len(dataset.labels))}: a linear classifier behind the embedding of {backbone.name}."
+    return (
+        f"Tells {told.format(len(dataset.labels))}: a linear classifier behind the embedding of "
+        f"{making.backbone.name}, for photos of {size[1]} by {size[0]} pixels."
+    )
 
 
-def _sources(dataset: Dataset, backbone: Bundle, left_out: int) -> tuple[Source, ...]:
+def _sources(making: Making) -> tuple[Source, ...]:
+    dataset, backbone = making.dataset, making.backbone
     used = "learning, and judging in parts that were held out in turn"
-    if left_out:
-        used += f"; {left_out:,} more could not be decoded"
+    if making.left_out:
+        used += f"; {making.left_out:,} more could not be decoded"
     return (
         Source(f"{dataset.name}: {len(dataset.paths):,} photos", used, "not stated"),
         Source(f"the model {backbone.name}, `{backbone.bundle_id}`", "embedding", backbone.license or "not stated"),

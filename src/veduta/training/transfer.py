@@ -14,11 +14,11 @@ import numpy as np
 
 from veduta.errors import UsageError
 from veduta.images.limits import printable
-from veduta.models.bundle import Bundle, check_target
+from veduta.models.bundle import Bundle, Task, check_target
 from veduta.models.store import find
 from veduta.training.dataset import Dataset, read_dataset
 from veduta.training.embeddings import Embedded, embed_views
-from veduta.training.learnt_bundle import write_learnt_bundle
+from veduta.training.learnt_bundle import Making, write_learnt_bundle
 from veduta.training.linear import learn
 
 #: Embeddings of a run, kept so that another training on the same photos need not compute them.
@@ -31,13 +31,19 @@ _NAMED = 3
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """How to learn: ``model`` gives the embedding, ``views`` changed views are made of each photo, ``folds`` parts are
-    held out in turn to choose the regularisation, to judge and to calibrate; ``seed`` draws views and folds.
+    held out in turn to choose the regularisation, to judge and to calibrate; ``seed`` draws views and folds. ``task``
+    is what the data must be for, see ``read_dataset``.
+
+    ``size`` is the side in pixels that the photos are shrunk to, and the new model's own; None is that of ``model``.
+    Photos that are sharper than those ``model`` learnt from tell more at a larger one.
     """
 
     model: Path | str = "places100"
+    size: int | None = None
     views: int = 4
     folds: int = 5
     seed: int = 0
+    task: Task | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("views", 0), ("folds", 2), ("seed", 0)):
@@ -60,21 +66,23 @@ def transfer(
     Raises UsageError, TrainingError, OutputError, and what ``Bundle.load`` raises.
     """
     backbone = Bundle.load(find(how.model))
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, how.task)
     _check_sizes(dataset, how.folds)
+    wanted = backbone.preprocessing if how.size is None else backbone.preprocessing.resized(how.size)
     check_target(run / "bundle", replace=True)
     note(f"embedding {len(dataset.paths):,} photos of {len(dataset.labels)} classes, {1 + how.views} views of each")
     embedded = embed_views(
-        dataset.paths, backbone, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
+        dataset.paths, backbone, wanted, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
     )
     _tell_left_out(embedded, note)
     dataset = dataset.subset(embedded.kept)
     _check_sizes(dataset, how.folds)
     note("fitting the classifier")
-    learnt = learn(embedded.values, dataset.targets, folds=how.folds, seed=how.seed)
+    learnt = learn(embedded.values, dataset.targets, folds=how.folds, seed=how.seed, groups=dataset.groups)
     note("exporting, and checking the graph against the classifier")
     left_out = int((~embedded.kept).sum())
-    return write_learnt_bundle(learnt, embedded.values[:, 0], dataset, backbone, run / "bundle", left_out, note)
+    making = Making(dataset, backbone, wanted, left_out)
+    return write_learnt_bundle(learnt, embedded.values[:, 0], making, run / "bundle", note)
 
 
 def _check_sizes(dataset: Dataset, folds: int) -> None:
