@@ -32,7 +32,8 @@ def test_the_command_line_starts_without_the_runtime() -> None:
 def test_the_public_names_are_these() -> None:
     import veduta
 
-    assert veduta.__all__ == ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load"]
+    names = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
+    assert veduta.__all__ == names
     for name in veduta.__all__:
         assert getattr(veduta, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):

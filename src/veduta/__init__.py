@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from veduta.recognition.tagger import load as load
     from veduta.records import Prediction as Prediction
     from veduta.records import Score as Score
+    from veduta.training.train import train as train
 
 __version__ = "0.1.0"
 
@@ -25,9 +26,10 @@ _HOMES = {
     "Tagger": "veduta.recognition.tagger",
     "load": "veduta.recognition.tagger",
     "explain": "veduta.explanation.explain",
+    "train": "veduta.training.train",
 }
 
-__all__ = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load"]
+__all__ = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@
     │   ├── FetchTooSlow            no connection, no bytes or no end within the deadline
     │   └── FetchAltered            the content has another SHA-256 than the one that was asked for
     └── TrainingError               a training that can't start or can't go on
+        └── TrainingDiverged        its loss is no number any more, or has left where it began
 
 Each message is one sentence or two: the file or value, what was expected, what to do. The command line maps
 these classes to exit codes in one table, a server maps them to HTTP statuses in another.
@@ -158,3 +159,7 @@ class FetchAltered(FetchError):
 
 class TrainingError(VedutaError):
     """A training can't start or can't go on."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss of a training is no number any more, or has grown far beyond where it began."""

@@ -90,3 +90,29 @@ def test_frozen_statistics_stay_while_the_rest_is_in_training_mode(tiny: ModuleT
     set_training(network, frozen_statistics=False)
     network(IMAGES)
     assert any(not torch.equal(before[name], buffer) for name, buffer in network.named_buffers())
+
+
+class _Dense(nn.Module):
+    """As in a dense network: the second norm follows what was put together, and can't be folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.joint_norm = nn.BatchNorm2d(7)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        joint: torch.Tensor = self.joint_norm(torch.cat([images, self.norm(self.convolution(images))], 1))
+        return joint
+
+
+def test_norms_that_can_not_be_folded_are_at_rest_as_well() -> None:
+    torch.manual_seed(0)
+    network = _Dense()
+    folded = fold(network, IMAGES)
+    assert isinstance(folded, FoldedNetwork)
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    set_training(folded, frozen_statistics=True)
+    answer = folded(IMAGES)
+    for name, buffer in network.named_buffers():
+        assert torch.equal(before[name], buffer), name
+    torch.testing.assert_close(answer, network.eval()(IMAGES), atol=1e-5, rtol=1e-4)

@@ -275,6 +275,20 @@ def test_a_checkpoint_that_tells_the_labels_alone_is_gone_on_from(
         train(fresh(), PhotoSet(photos.pixels, 1 - photos.targets), photos, SCHEDULE, tmp_path)
 
 
+def test_a_checkpoint_of_before_photos_were_shifted_zoomed_and_sheared_is_gone_on_from(
+    fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
+) -> None:
+    first = train(fresh(), photos, photos, SCHEDULE, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for name in ("brightness", "shift", "zoom", "shear"):
+        del state["schedule"]["augmentation"][name]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert _same(first, train(fresh(), photos, photos, SCHEDULE, tmp_path))
+    moving = replace(SCHEDULE, augmentation=replace(SCHEDULE.augmentation, shift=0.1))
+    with pytest.raises(TrainingError, match="begun with augmentation"):
+        train(fresh(), photos, photos, moving, tmp_path)
+
+
 def test_a_folder_that_another_training_is_at_work_in_is_refused(
     fresh: Callable[..., SceneNetwork], photos: PhotoSet, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ from veduta.training.loop import EpochResult, Execution
 from veduta.training.networks import build
 from veduta.training.recipes import Progress, Recipe, fit
 from veduta.training.run_folder import RunFolder
-from veduta.training.schedules import PRESETS, Schedule
+from veduta.training.schedules import DEFAULTS, Schedule
 from veduta.training.user_data import read_photos
 
 QUICK = Recipe(
@@ -36,7 +36,9 @@ QUICK = Recipe(
     None,
     size=32,
     validation_share=0.25,
-    schedule=replace(PRESETS["scratch_adamw"], side=32, epochs=2, batch_size=8, label_smoothing=0.0, average_decay=0.5),
+    schedule=replace(
+        DEFAULTS["scratch", "adamw"], side=32, epochs=2, batch_size=8, label_smoothing=0.0, average_decay=0.5
+    ),
 )
 
 
@@ -176,10 +178,10 @@ def test_a_part_of_the_photos_shares_their_memory(folders: Path) -> None:
 def test_data_that_is_no_data_set_is_refused_before_any_work(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not there"):
         read_dataset(tmp_path / "none")
-    with pytest.raises(UsageError, match="0 class folders"):
+    with pytest.raises(UsageError, match="holds no class folders with photos"):
         read_dataset(folders / "night")
     (folders / "empty").mkdir()
-    with pytest.raises(UsageError, match="empty holds no photos"):
+    with pytest.raises(UsageError, match="the class 'empty' has no photo in its folder"):
         read_dataset(folders)
 
 
@@ -188,8 +190,8 @@ def test_photos_that_can_not_be_decoded_are_left_out_told_and_listed(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int
 ) -> None:
     monkeypatch.setattr("veduta.training.user_data.MEMORY", memory)
-    for name in ("night/0.jpg", "bright_day/3.jpg"):
-        (folders / name).write_bytes((folders / name).read_bytes()[:300])
+    for name, left in (("night/0.jpg", 300), ("bright_day/3.jpg", 310)):
+        (folders / name).write_bytes((folders / name).read_bytes()[:left])
     notes: list[str] = []
     read: list[tuple[int, int]] = []
     progress = Progress(note=notes.append, photo=lambda done, total: read.append((done, total)))
@@ -214,7 +216,7 @@ def test_photos_that_can_not_be_decoded_are_left_out_told_and_listed(
 
 def test_a_class_of_which_no_photo_is_left_is_refused(folders: Path, tmp_path: Path) -> None:
     for photo in (folders / "night").iterdir():
-        photo.write_bytes(b"no photo")
+        photo.write_bytes(f"no photo: {photo.name}".encode())
     with pytest.raises(UsageError, match=r"no photo of night is left to train on, for 12 of 24 photos"):
         fit(folders, tmp_path / "run", ONCE)
 
@@ -244,7 +246,7 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("the photos were read before the refusal")
 
     monkeypatch.setattr("veduta.datasets.reading.decode", refuse)
-    monkeypatch.setattr("veduta.training.recipes.fit_classifier", refuse)
+    monkeypatch.setattr("veduta.training.fitted.choose_classifier", refuse)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
 from veduta.errors import TrainingError
-from veduta.training.schedules import PRESETS, Schedule, learning_rate, make_optimizer, parameter_groups
+from veduta.training.schedules import DEFAULTS, Schedule, learning_rate, make_optimizer, parameter_groups
 
 PLAIN = Schedule(learning_rate=0.2, warm_up_steps=10, epochs=4)
 
@@ -62,11 +62,11 @@ def test_the_optimizer_is_the_named_one(tiny: ModuleType, name: str, kind: str) 
         assert optimizer.defaults["nesterov"]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", DEFAULTS)
 def test_a_schedule_is_json(name: str) -> None:
-    values = json.loads(json.dumps(asdict(PRESETS[name])))
+    values = json.loads(json.dumps(asdict(DEFAULTS[name])))
     assert values["optimizer"] in ("adamw", "sgd")
-    assert asdict(PRESETS[name]) == values
+    assert asdict(DEFAULTS[name]) == values
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from veduta.training.card import Card, Source, write_card
 from veduta.training.checkpoints import Origin
 from veduta.training.dataset import Dataset, bundle_name, head_of
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
+from veduta.training.fitted import Verdict
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.schedules import Schedule
@@ -28,7 +29,11 @@ _PARITY_PHOTOS = 200
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What a model was made from and how: ``left_out`` photos of ``dataset`` could not be decoded."""
+    """What a model was made from and how.
+
+    ``left_out`` photos of ``dataset`` could not be decoded. ``trials`` settings were tried before those of
+    ``schedule``. ``verdict`` says whether the trained network was kept, where it started from pretrained weights.
+    """
 
     dataset: Dataset
     architecture: str
@@ -37,6 +42,9 @@ class Making:
     schedule: Schedule
     start: Origin | None
     left_out: int
+    head_epochs: int = 0
+    trials: int = 0
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +111,8 @@ def _card(making: Making, metrics: tuple[Metric, ...], exported: _Exported, cali
         summary=_summary(making),
         metrics=metrics,
         sources=_sources(making),
-        making=(_how(making), calibration),
-        limits=_limits(calibrated),
+        making=(*_how(making), calibration),
+        limits=_limits(making, calibrated),
         not_for=("Decisions about people.",),
         parity=exported.parity,
         parity_photos=exported.parity_photos,
@@ -136,20 +144,41 @@ def _named(start: Origin) -> str:
     return start.path.name if start.source == str(start.path) else start.source
 
 
-def _how(making: Making) -> str:
-    schedule = making.schedule
-    start = "From fresh weights" if making.start is None else "The classifier was fitted first, then"
-    return (
-        f"{start} all layers were trained, up to {schedule.epochs} epochs at {schedule.side} pixels, batches of "
-        f"{schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
+def _how(making: Making) -> tuple[str, ...]:
+    schedule, verdict = making.schedule, making.verdict
+    first = "A regression was fitted to the pretrained features first, then "
+    if making.head_epochs:
+        first = f"The classifier was trained alone first, for up to {making.head_epochs} epochs, then "
+    elif making.start is None:
+        first = "From fresh weights "
+    told = (
+        f"{first}{_learnt(schedule.train_last)} trained, up to {schedule.epochs} epochs at {schedule.side} pixels, "
+        f"batches of {schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
     )
+    searched = f"Learning rate, weight decay, momentum and batch size are the best of {making.trials} trials."
+    return (told, *((searched,) if making.trials else ()), *(() if verdict is None else (verdict.sentence,)))
 
 
-def _limits(calibrated: bool) -> tuple[str, ...]:
-    chosen = "the epoch and the temperature" if calibrated else "the epoch"
+def _learnt(train_last: int | None) -> str:
+    if train_last is None:
+        return "all layers were"
+    if not train_last:
+        return "the classifier alone was"
+    return f"the last {train_last} block{'s' * (train_last > 1)} and the classifier were"
+
+
+def _limits(making: Making, calibrated: bool) -> tuple[str, ...]:
+    reasons = {
+        "the settings": making.trials > 0,
+        "the epoch": True,
+        "which network is kept": making.verdict is not None,
+        "the temperature": calibrated,
+    }
+    chosen = [what for what, applies in reasons.items() if applies]
+    listed = chosen[0] if len(chosen) == 1 else f"{', '.join(chosen[:-1])} and {chosen[-1]}"
     uncalibrated = ("The scores are not calibrated: they order the classes, and mean no more.",)
     return (
-        f"The held-out photos also chose {chosen}, so the figures are a little too good.",
+        f"The held-out photos also chose {listed}, so the figures are a little too good.",
         *(() if calibrated else uncalibrated),
         "A photo of anything else gets these labels too.",
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.datasets.folders import class_folders, list_class_folders
-from veduta.datasets.manifest import is_manifest, read_manifest
+from veduta.datasets.manifest import Entry, Manifest, is_manifest, read_data
+from veduta.datasets.problems import check_trainable
 from veduta.datasets.tables import read_label_table
 from veduta.errors import UsageError
 from veduta.images.limits import printable
@@ -23,6 +23,8 @@ class Dataset:
     """Photos by path with their targets, int64 ``[n]`` or float32 ``[n, c]``, and the c names of these.
 
     ``held_out`` ``[n]`` is true for photos that a manifest keeps for validation; None where nothing says which.
+    ``groups`` names, for each photo, those that it must not be parted from, and is "" for one that may go alone; None
+    where nothing says so.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Dataset:
     targets: NDArray[np.int64] | NDArray[np.float32]
     labels: tuple[str, ...]
     held_out: NDArray[np.bool_] | None = None
+    groups: tuple[str, ...] | None = None
 
     @property
     def task(self) -> Task:
@@ -38,9 +41,14 @@ class Dataset:
 
     def subset(self, chosen: NDArray[np.bool_]) -> Dataset:
         """The photos where ``chosen`` ``[n]`` is true; all labels stay."""
-        paths = tuple(path for path, keep in zip(self.paths, chosen, strict=True) if keep)
-        held_out = None if self.held_out is None else self.held_out[chosen]
-        return replace(self, paths=paths, targets=self.targets[chosen], held_out=held_out)
+        places = np.flatnonzero(chosen)
+        return replace(
+            self,
+            paths=tuple(self.paths[place] for place in places),
+            targets=self.targets[chosen],
+            held_out=None if self.held_out is None else self.held_out[chosen],
+            groups=None if self.groups is None else tuple(self.groups[place] for place in places),
+        )
 
     def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """How many of the photos where ``chosen`` ``[n]`` is true have each label, ``[c]``."""
@@ -50,77 +58,107 @@ class Dataset:
         return np.bincount(targets.astype(np.int64), minlength=len(self.labels))
 
 
-def read_dataset(data: Path) -> Dataset:
+def read_dataset(data: Path, task: Task | None = None) -> Dataset:
     """A folder with a folder of photos for each class, a CSV table of 0 and 1, or a manifest.
 
-    Raises UsageError where it is neither, a class has no photo or a name that no model can carry, or there are fewer
-    than two classes.
+    ``task`` is what the data must be for, where it is not left to the data: a table in which each photo has one label
+    can be for one label, and classes can be labels of which any number may be present.
+
+    Raises UsageError with what ``problems`` calls fatal, where a class has a name that no model can carry or no photo
+    to train on, where the data are not for ``task``, and what ``read_data`` raises.
     """
-    if data.is_file() and is_manifest(data):
-        return _of_manifest(data)
-    if data.is_file():
-        table = read_label_table(data)
-        _check_names(data, table.labels)
-        return Dataset(printable(data.stem), table.paths, table.present, table.labels)
-    if not data.is_dir():
-        raise UsageError(
-            f"{printable(str(data))} is not there; give a folder with a folder for each class, or a CSV table."
-        )
-    folders = class_folders(data)
-    if len(folders) < 2:
-        raise UsageError(
-            f"{printable(str(data))} holds {len(folders)} class folders; a training needs two or more, or a CSV table."
-        )
-    _check_names(data, folders)
-    samples = list_class_folders(data, folders)
-    place = {name: target for target, name in enumerate(folders)}
-    targets = np.array([place[sample.label or ""] for sample in samples], np.int64)
-    name = printable(data.resolve().name)
-    return Dataset(name, tuple(sample.path for sample in samples), targets, tuple(folders))
+    manifest = read_data(data)
+    check_trainable(manifest, data)
+    return _as_task(_of_manifest(data, manifest), task)
 
 
-def _of_manifest(file: Path) -> Dataset:
+def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
     """The kept photos of a manifest, without those that are for testing."""
-    manifest = read_manifest(file)
+    where = printable(str(data))
     strange = {entry.split for entry in manifest.kept} - {"", "train", "validation", "test"}
     if strange:
         raise UsageError(
-            f"{printable(str(file))} has the split {printable(min(strange))!r}; a training knows train, validation and "
-            "test."
+            f"{where} has the split {printable(min(strange))!r}; a training knows train, validation and test."
         )
     entries = [entry for entry in manifest.kept if entry.split != "test"]
-    labels = tuple(sorted({label for entry in entries for label in entry.labels}))
-    if len(labels) < 2 and (manifest.task == "single_label" or not labels):
-        raise UsageError(
-            f"{printable(str(file))} keeps photos of {len(labels)} classes to train on; a training needs two or more."
-        )
-    _check_names(file, labels)
-    place = {label: target for target, label in enumerate(labels)}
-    targets: NDArray[np.int64] | NDArray[np.float32]
-    if manifest.task == "single_label":
-        targets = np.array([place[entry.labels[0]] for entry in entries], np.int64)
-    else:
-        targets = np.zeros((len(entries), len(labels)), np.float32)
-        for row, entry in enumerate(entries):
-            targets[row, [place[label] for label in entry.labels]] = 1
+    labels = _labels(data, entries)
+    _check_names(where, labels)
     held_out = np.array([entry.split == "validation" for entry in entries], bool)
-    paths = tuple(entry.path for entry in entries)
-    dataset = Dataset(printable(file.stem), paths, targets, labels, held_out if held_out.any() else None)
+    groups = tuple(entry.group for entry in entries)
+    dataset = Dataset(
+        printable(data.stem if data.is_file() else data.resolve().name),
+        tuple(entry.path for entry in entries),
+        _targets(manifest.task, entries, labels),
+        labels,
+        held_out if held_out.any() else None,
+        groups if any(groups) else None,
+    )
+    _check_groups(where, dataset)
     missing = np.flatnonzero(dataset.counts(~held_out) == 0)
     if len(missing):
         raise UsageError(
-            f"{printable(str(file))} has photos of {labels[missing[0]]} for validation and none to train on; split it "
-            "anew."
+            f"{where} has no photo of {printable(labels[missing[0]])} to train on; add some, or split it anew."
         )
     return dataset
 
 
-def _check_names(data: Path, names: tuple[str, ...] | list[str]) -> None:
+def _targets(task: Task, entries: list[Entry], labels: tuple[str, ...]) -> NDArray[np.int64] | NDArray[np.float32]:
+    """The class of each photo ``[n]``, or 1 for each label that it has ``[n, c]``."""
+    place = {label: target for target, label in enumerate(labels)}
+    if task == "single_label":
+        return np.array([place[entry.labels[0]] for entry in entries], np.int64)
+    targets = np.zeros((len(entries), len(labels)), np.float32)
+    for row, entry in enumerate(entries):
+        targets[row, [place[label] for label in entry.labels]] = 1
+    return targets
+
+
+def _labels(data: Path, entries: list[Entry]) -> tuple[str, ...]:
+    """All labels, sorted; those of a table in its own order."""
+    if data.is_file() and not is_manifest(data):
+        return read_label_table(data).labels
+    return tuple(sorted({label for entry in entries for label in entry.labels}))
+
+
+def _as_task(dataset: Dataset, task: Task | None) -> Dataset:
+    """The data with targets for ``task``. Raises UsageError where a photo has none or several labels, and needs one."""
+    if task in (None, dataset.task):
+        return dataset
+    if task == "multi_label":
+        return replace(dataset, targets=np.eye(len(dataset.labels), dtype=np.float32)[dataset.targets.astype(np.int64)])
+    present = dataset.targets.astype(bool)
+    wrong = np.flatnonzero(present.sum(axis=1) != 1)
+    if len(wrong):
+        has = " and ".join(printable(dataset.labels[label]) for label in np.flatnonzero(present[wrong[0]])) or "none"
+        raise UsageError(
+            f"{len(wrong):,} of {len(present):,} photos have several labels or none, so they can't teach a model that "
+            f"gives each photo one; the first is {printable(dataset.paths[wrong[0]])}, which has {has}. Ask for "
+            "multi_label, or give each photo one label."
+        )
+    return replace(dataset, targets=present.argmax(axis=1).astype(np.int64))
+
+
+def _check_groups(where: str, dataset: Dataset) -> None:
+    """Raises UsageError where all photos of a class belong together: none could be held out of it."""
+    groups = dataset.groups
+    if groups is None:
+        return
+    for target, label in enumerate(dataset.labels):
+        has = dataset.targets[:, target] > 0 if dataset.targets.ndim == 2 else dataset.targets == target
+        own = {groups[row] for row in np.flatnonzero(has)}
+        if len(own) == 1 and "" not in own:
+            raise UsageError(
+                f"{where}: all photos of {printable(label)} are of the group {printable(own.pop())!r}, which is never "
+                "parted, so none can be held out; add photos of others, or drop the class."
+            )
+
+
+def _check_names(where: str, names: tuple[str, ...]) -> None:
     for name in names:
         if not is_text(name):
             raise UsageError(
-                f"{printable(str(data))}: no model can carry the class name '{printable(name)}'; give it 1 to "
-                f"{MAX_TEXT} letters that can be printed."
+                f"{where}: no model can carry the class name '{printable(name)}'; give it 1 to {MAX_TEXT} letters that "
+                "can be printed."
             )
 
 

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from veduta.errors import TrainingError
+from veduta.errors import TrainingDiverged, TrainingError
 from veduta.training.averaging import average_of
 from veduta.training.batches import Batch, epoch_batches
 from veduta.training.curves import draw_curves
 from veduta.training.dropout import share_dropout
 from veduta.training.execution import Execution, launch
+from veduta.training.freezing import freeze
 from veduta.training.frozen_statistics import fold, set_training
 from veduta.training.losses import Loss, make_loss
 from veduta.training.memory import keep_freed_memory
@@ -36,7 +37,7 @@ from veduta.training.opening import OpenRun, finished, open_run
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.run_folder import BEST, CHECKPOINT, CURVES, VERSION, RunFolder
 from veduta.training.schedules import Schedule, learning_rate, make_optimizer, seed_step, set_learning_rate
-from veduta.training.validation import Tally, figures, is_better, predict_logits
+from veduta.training.validation import CALIBRATED, Tally, figures, is_better, predict_logits
 from veduta.training.watch import LossWatch
 
 __all__ = [
@@ -60,7 +61,8 @@ class EpochResult:
     """What one epoch gave, and a row of the log.
 
     ``training`` has the mean ``loss`` and ``top1`` or ``f1`` over the changed photos as they were trained on;
-    ``validation`` what ``validation.figures`` tells of the averaged weights. ``best``: better than all before.
+    ``validation`` what ``validation.figures`` tells of the averaged weights. ``best``: better than all before. Epoch 0
+    is what the training starts from, where that was judged: it has no figures of training, and is never the best.
     """
 
     epoch: int
@@ -92,7 +94,7 @@ def train(
     on_epoch: Callable[[EpochResult], None] = lambda _result: None,
     on_note: Callable[[str], None] = lambda _sentence: None,
 ) -> SceneNetwork:
-    """Train all layers of ``network`` and return it, on the CPU, with the averaged weights of its best epoch.
+    """Train ``network`` and return it, on the CPU, with the averaged weights of its best epoch.
 
     ``run`` keeps ``config.json``, ``log.jsonl``, ``curves.png``, ``checkpoint.pt`` and ``best.pt``; a killed run goes
     on from its last checkpoint, a finished one returns what it has. ``on_step`` is told the step from 1, how many there
@@ -107,11 +109,20 @@ def train(
 
 
 def train_opened(
-    run: OpenRun, network: SceneNetwork, training: PhotoSet, validation: PhotoSet, callbacks: Callbacks
+    run: OpenRun,
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    callbacks: Callbacks,
+    start: EpochResult | None = None,
 ) -> SceneNetwork:
-    """``train`` in a folder that the caller holds, so that others stay out of it before and after, too."""
+    """``train`` in a folder that the caller holds, so that others stay out of it before and after, too.
+
+    ``start`` is the log's epoch 0.
+    """
     schedule = run.schedule
     going = _start(run, network, training, validation, callbacks)
+    going.before = [] if start is None else [asdict(start)]
     while not finished(going.history, schedule):
         epoch = len(going.history)
         began, step_began = time.perf_counter(), going.step
@@ -170,6 +181,7 @@ class _Going:
     steps_per_epoch: int
     watch: LossWatch
     tally: Tally
+    before: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     step: int = 0
     loss_sum: float = 0.0
@@ -191,6 +203,7 @@ def _start(
     run: OpenRun, network: SceneNetwork, training: PhotoSet, validation: PhotoSet, callbacks: Callbacks
 ) -> _Going:
     """Put the parts together, and go to where the run was."""
+    freeze(network, run.schedule.train_last)
     classes, task, schedule = network.classifier.out_features, training.task, run.schedule
     keep_freed_memory()
     saved = run.folder.load(CHECKPOINT) if run.goes_on else None
@@ -297,9 +310,10 @@ def _close_epoch(going: _Going, speed: float) -> None:
             going.run.folder.save(BEST, {"epoch": epoch, "network": going.kept.state_dict()})
     _save(going)
     if going.fabric.is_global_zero:
-        going.run.folder.write_log(going.history)
+        rows = going.before + going.history
+        going.run.folder.write_log(rows)
         if finished(going.history, going.run.schedule) or time.monotonic() - going.drawn >= _DRAW_EVERY:
-            going.run.folder.write_bytes(CURVES, draw_curves(going.history, going.run.best_by))
+            going.run.folder.write_bytes(CURVES, draw_curves(rows, going.run.best_by))
             going.drawn = time.monotonic()
         shown = {"training": training, "validation": validation, "rate": {"learning": rate}}
         going.fabric.log_dict({f"{of}/{name}": value for of in shown for name, value in shown[of].items()}, going.step)
@@ -311,14 +325,15 @@ def _close_epoch(going: _Going, speed: float) -> None:
 def _validate(going: _Going) -> dict[str, float]:
     """The figures of the averaged weights; each process answers for some of the photos."""
     photos, processes = going.validation, going.run.share.processes
+    calibrated = going.run.best_by == CALIBRATED
     if processes == 1:
-        return figures(predict_logits(going.kept, photos), photos.labels)
+        return figures(predict_logits(going.kept, photos), photos.labels, calibrated=calibrated)
     most = math.ceil(len(photos) / processes)
     # The last process's places beyond the end hold the first photos again, so that all have as many.
     places = (torch.arange(most) + going.run.share.rank * most) % len(photos)
     logits = torch.from_numpy(predict_logits(going.kept, photos.subset(places.numpy())))
     together = cast("Tensor", going.fabric.all_gather(logits.to(going.fabric.device))).reshape(-1, logits.shape[1])
-    return figures(together[: len(photos)].cpu().numpy(), photos.labels)
+    return figures(together[: len(photos)].cpu().numpy(), photos.labels, calibrated=calibrated)
 
 
 def _save_is_due(going: _Going) -> bool:
@@ -378,7 +393,7 @@ def _restore(going: _Going, saved: dict[str, Any]) -> None:
     going.loss_sum, going.best = saved["loss_sum"], saved["best"]
 
 
-def _stopped(going: _Going, wrong: str) -> TrainingError:
+def _stopped(going: _Going, wrong: str) -> TrainingDiverged:
     """Why it stopped, and how to go on: not in this folder, which belongs to the rate that failed."""
     folder, rate = going.run.folder, going.run.schedule.learning_rate
     kept = next((name for name in (BEST, CHECKPOINT) if folder.has(name)), None)
@@ -390,6 +405,6 @@ def _stopped(going: _Going, wrong: str) -> TrainingError:
             f"the {what} is kept: start again from it with --weights {folder.path / kept}{named}, another --out and a "
             f"--rate below {rate:g}"
         )
-    return TrainingError(
+    return TrainingDiverged(
         f"{wrong} at step {going.step + 1} of {going.steps} (epoch {len(going.history) + 1}); {again}."
     )

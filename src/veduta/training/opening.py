@@ -14,6 +14,7 @@ from typing import Any
 from veduta.training.batches import Share, check_batches
 from veduta.training.execution import Execution, event_writer, share_of_this_process
 from veduta.training.fingerprints import fingerprints
+from veduta.training.freezing import check_train_last
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet, check_photos
 from veduta.training.run_folder import CHECKPOINT, Fact, RunFolder, bytes_of
@@ -65,6 +66,7 @@ def open_run(
     best_by = schedule.best_by or BEST_BY[task]
     check_enough(training, validation, network, schedule, share)
     check_figure(best_by, task, network.classifier.out_features)
+    check_train_last(network, schedule.train_last)
     if execution.tensorboard:
         event_writer(run)
     facts = {**(begun_with or {}), **fingerprints(training, validation)}
@@ -72,7 +74,11 @@ def open_run(
     with nullcontext() if share.rank else folder.locked():
         saved = folder.load(CHECKPOINT) if folder.has(CHECKPOINT) else None
         if saved is not None:
-            folder.check_same_run(saved, asdict(schedule), facts)
+            # A setting that the checkpoint is too old to know was as it is where nobody asks for it.
+            usual, begun = asdict(Schedule()), saved["schedule"]
+            changes = {**usual["augmentation"], **begun["augmentation"]}
+            before = {**saved, "schedule": {**usual, **begun, "augmentation": changes}}
+            folder.check_same_run(before, asdict(schedule), facts)
         if saved is None or not finished(saved["history"], schedule):
             state, slots = bytes_of(network.state_dict()), 2 if schedule.optimizer == "adamw" else 1
             folder.check_room(checkpoint_bytes=(2 + slots) * state, best_bytes=state)

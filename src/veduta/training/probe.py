@@ -6,18 +6,32 @@ Fine-tuning under a fresh classifier first distorts the features that it starts 
 
 from __future__ import annotations
 
+import copy
+import math
+
 import torch
 from torch import Tensor, nn
 
-from veduta.training.batches import as_probabilities
+from veduta.training.batches import as_probabilities, epoch_order
+from veduta.training.calibrated_loss import calibrated_loss
 from veduta.training.losses import multi_label_loss, single_label_loss
 from veduta.training.memory import keep_freed_memory
 from veduta.training.networks import Normalise, SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 
+#: Decays of the regression that are tried.
+DECAYS = (0.1, 0.03, 0.01, 0.003)
+
+_ITERATIONS = 60
+
 
 def fit_classifier(
-    network: SceneNetwork, photos: PhotoSet, *, decay: float = 1e-2, iterations: int = 60, batch_size: int = 128
+    network: SceneNetwork,
+    photos: PhotoSet,
+    *,
+    decay: float = 1e-2,
+    iterations: int = _ITERATIONS,
+    batch_size: int = 128,
 ) -> None:
     """Set ``network.classifier`` to the regularised regression on the embeddings of unchanged photos: softmax for one
     label, a sigmoid for each of many.
@@ -26,10 +40,30 @@ def fit_classifier(
     so nothing is random. On MobileNetV2's ImageNet features and 28,500 small photos a decay of 0.01 was best: held-out
     top-1 46.1 %, against 39.6 % at 0.0003 and 45.5 % at 0.02.
     """
-    embeddings = embed(network, photos, batch_size)
+    _fit(network.classifier, embed(network, photos, batch_size), photos, decay, iterations)
+
+
+def choose_classifier(network: SceneNetwork, training: PhotoSet, validation: PhotoSet) -> float:
+    """``fit_classifier`` with the decay that does best on ``validation``, by the calibrated loss; the decay.
+
+    Few photos need more of it: of the embeddings of 988 photos of 27 classes 0.1 gave a loss of 0.429 on others, and
+    0.01 gave 0.446.
+    """
+    embeddings, held = embed(network, training), embed(network, validation)
+    classifier, best, least, kept = network.classifier, 0.0, math.inf, network.classifier.state_dict()
+    for decay in DECAYS:
+        _fit(classifier, embeddings, training, decay, _ITERATIONS)
+        with torch.no_grad():
+            loss = calibrated_loss(classifier(held).numpy(), validation.labels)
+        if loss < least:
+            best, least, kept = decay, loss, copy.deepcopy(classifier.state_dict())
+    classifier.load_state_dict(kept)
+    return best
+
+
+def _fit(classifier: nn.Linear, embeddings: Tensor, photos: PhotoSet, decay: float, iterations: int) -> None:
     loss_of = single_label_loss if photos.task == "single_label" else multi_label_loss
-    targets = as_probabilities(photos.labels, network.classifier.out_features)
-    classifier = network.classifier
+    targets = as_probabilities(photos.labels, classifier.out_features)
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
     optimizer = torch.optim.LBFGS(classifier.parameters(), max_iter=iterations, line_search_fn="strong_wolfe")
@@ -42,6 +76,46 @@ def fit_classifier(
         return loss
 
     optimizer.step(objective)  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def train_classifier(
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    *,
+    epochs: int = 100,
+    patience: int = 5,
+    rate: float = 1e-3,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> int:
+    """Train ``network.classifier`` alone, on the embeddings of unchanged photos, and keep its best epoch, whose number
+    is returned.
+
+    That is the one of the least loss on ``validation``; ``patience`` epochs without a better one end it. What the
+    regression of ``fit_classifier`` reaches by its regularisation, this reaches by stopping early.
+    """
+    embeddings, held = embed(network, training), embed(network, validation)
+    classifier, classes = network.classifier, network.classifier.out_features
+    targets, held_targets = (as_probabilities(each.labels, classes) for each in (training, validation))
+    loss_of = single_label_loss if training.task == "single_label" else multi_label_loss
+    optimizer = torch.optim.Adam(classifier.parameters(), rate)
+    best, least, kept = 0, math.inf, copy.deepcopy(classifier.state_dict())
+    for epoch in range(1, epochs + 1):
+        order = torch.from_numpy(epoch_order(len(embeddings), seed, epoch))
+        for first in range(0, len(order), batch_size):
+            places = order[first : first + batch_size]
+            optimizer.zero_grad()
+            loss_of(classifier(embeddings[places]), targets[places]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with torch.no_grad():
+            loss = float(loss_of(classifier(held), held_targets))
+        if loss < least:
+            best, least, kept = epoch, loss, copy.deepcopy(classifier.state_dict())
+        elif epoch - best >= patience:
+            break
+    classifier.load_state_dict(kept)
+    return best
 
 
 def embed(network: SceneNetwork, photos: PhotoSet, batch_size: int = 128) -> Tensor:

@@ -146,6 +146,10 @@ class RunFolder:
         """What this run is, for people and for whoever repeats it."""
         self.write_text(CONFIG, json.dumps(values, indent=2) + "\n")
 
+    def add_to_config(self, values: Mapping[str, Any]) -> None:
+        """Write what became known since the configuration was."""
+        self.write_config({**json.loads((self.path / CONFIG).read_text()), **values})
+
     def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """A row for each epoch; written anew each time, so that a resumed run's log has no epoch twice."""
         self.write_text(LOG, "".join(json.dumps(row) + "\n" for row in rows))

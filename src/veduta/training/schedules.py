@@ -31,13 +31,17 @@ class Schedule:
     classifier learns ``classifier_rate`` times as fast as the layers below it. ``clip_norm`` bounds the norm of the
     gradients, 0 does not.
 
+    ``train_last`` lets only so many blocks at the end of the network learn, and the classifier (see ``freezing``); 0 is
+    the classifier alone, None all layers.
+
     ``frozen_statistics`` keeps the means and variances of the batch norms as they are and trains only their scales and
     shifts: for weights whose statistics are not those of a batch (the ImageNet weights here, recovered from 8 bits,
     lose from 1.67 to 2.63 in cross-entropy when their own are replaced by a batch's), and for several processes.
 
     ``average_decay`` is that of the averaged weights, which are what is validated and kept; 0 takes the weights as
-    they are. ``best_by`` names the validation figure that chooses the epoch to keep (``loss``, ``top1``, ``top5``, or
-    ``mean_average_precision`` and ``f1`` for many labels; None is ``top1`` or ``mean_average_precision``);
+    they are. ``best_by`` names the validation figure that chooses the epoch to keep (``loss``, ``calibrated_loss``,
+    ``top1``, ``top5``, or ``mean_average_precision`` and ``f1`` for many labels; None is ``top1`` or
+    ``mean_average_precision``);
     ``patience`` epochs without a better one end the training, 0 never does. ``teacher_share`` and
     ``teacher_temperature`` count where the photos carry a teacher's logits.
     """
@@ -57,6 +61,7 @@ class Schedule:
     label_smoothing: float = 0.1
     class_weights: Weighting = "none"
     average_decay: float = 0.996
+    train_last: int | None = None
     frozen_statistics: bool = True
     best_by: str | None = None
     patience: int = 0
@@ -75,6 +80,8 @@ class Schedule:
         for name in ("side", "warm_up_steps", "momentum", "weight_decay", "clip_norm", "patience", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise TrainingError(f"{name} is {getattr(self, name):g}; it must be 0 or more.")
+        if self.train_last is not None and self.train_last < 0:
+            raise TrainingError(f"train_last is {self.train_last}; it must be 0 or more, or None for all layers.")
         for name in ("label_smoothing", "average_decay", "teacher_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"{name} is {getattr(self, name):g}; it must be from 0 to 1.")
@@ -95,25 +102,32 @@ def with_side(schedule: Schedule, photo_side: int, enlarge: float) -> Schedule:
     return schedule if schedule.side else replace(schedule, side=round(photo_side * enlarge))
 
 
-_FINE_TUNE_SGD = Schedule(optimizer="sgd", learning_rate=0.002, decay="exponential", weight_decay=1e-4, clip_norm=5.0)
-_FROM_SCRATCH = Schedule(
-    epochs=60, classifier_rate=1.0, frozen_statistics=False, average_decay=0.999, augmentation=Augmentation(0.25)
-)
+def for_photos(schedule: Schedule, photos: int) -> Schedule:
+    """The schedule for a training on so many photos: an epoch has four batches or more, and the warm-up ends in it."""
+    batch_size = min(schedule.batch_size, max(2, photos // 4 // 2 * 2))
+    warm_up_steps = min(schedule.warm_up_steps, photos // batch_size)
+    return replace(schedule, batch_size=batch_size, warm_up_steps=warm_up_steps)
 
-#: Starting points: from pretrained features under a fitted classifier, or from fresh weights, by optimizer.
-PRESETS: dict[str, Schedule] = {
-    "fine_tune_adamw": Schedule(),
-    "fine_tune_sgd": _FINE_TUNE_SGD,
-    "scratch_adamw": replace(_FROM_SCRATCH, learning_rate=1e-3),
-    "scratch_sgd": replace(
-        _FROM_SCRATCH,
-        optimizer="sgd",
-        learning_rate=0.1,
-        decay="exponential",
-        epoch_factor=0.94,
-        weight_decay=1e-4,
-        clip_norm=5.0,
-    ),
+
+# Smoothing would first unlearn how sure the fitted classifier is: on 988 photos of 27 classes ten epochs with it ended
+# at a calibrated loss of 0.433 on the held-out photos, without it at 0.337; the fitted classifier has 0.438.
+_FINE_TUNE = Schedule(epochs=10, patience=3, label_smoothing=0.0, best_by="calibrated_loss")
+_FROM_SCRATCH = Schedule(
+    epochs=60,
+    patience=10,
+    classifier_rate=1.0,
+    frozen_statistics=False,
+    average_decay=0.999,
+    augmentation=Augmentation(0.25),
+)
+_SGD: dict[str, Any] = {"optimizer": "sgd", "decay": "exponential", "weight_decay": 1e-4, "clip_norm": 5.0}
+
+#: What a recipe does where nothing else is asked of it, by recipe and optimizer.
+DEFAULTS: dict[tuple[str, str], Schedule] = {
+    ("finetune", "adamw"): _FINE_TUNE,
+    ("finetune", "sgd"): replace(_FINE_TUNE, learning_rate=0.002, **_SGD),
+    ("scratch", "adamw"): replace(_FROM_SCRATCH, learning_rate=1e-3),
+    ("scratch", "sgd"): replace(_FROM_SCRATCH, learning_rate=0.1, epoch_factor=0.94, **_SGD),
 }
 
 

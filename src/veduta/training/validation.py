@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from veduta.errors import TrainingError
 from veduta.models.bundle import Task
 from veduta.training.batches import as_probabilities
+from veduta.training.calibrated_loss import calibrated_loss
 from veduta.training.losses import multi_label_loss, single_label_loss
 from veduta.training.networks import SceneNetwork
 from veduta.training.normalise import Normalise
@@ -21,6 +22,9 @@ from veduta.training.photo_sets import PhotoSet
 
 #: The validation figure that chooses the epoch to keep, where nobody says otherwise.
 BEST_BY: dict[Task, str] = {"single_label": "top1", "multi_label": "mean_average_precision"}
+
+#: The loss at the best temperature, see ``calibrated_loss``; computed where it chooses.
+CALIBRATED = "calibrated_loss"
 
 
 def predict_logits(network: SceneNetwork, photos: PhotoSet, batch_size: int = 100) -> NDArray[np.float32]:
@@ -37,21 +41,26 @@ def predict_logits(network: SceneNetwork, photos: PhotoSet, batch_size: int = 10
     return found
 
 
-def figures(logits: NDArray[np.float32], targets: NDArray[np.int64] | NDArray[np.float32]) -> dict[str, float]:
+def figures(
+    logits: NDArray[np.float32], targets: NDArray[np.int64] | NDArray[np.float32], *, calibrated: bool = False
+) -> dict[str, float]:
     """What the log tells of ``logits`` ``[n, c]``.
 
-    ``loss``: plain cross-entropy, no smoothing and no weights. For one label, targets ``[n]``: ``top1``, and ``top5``
-    where there are more than five classes. For many, targets ``[n, c]``: ``mean_average_precision`` and ``f1`` (at
-    probability 1/2), each a mean over the labels that some photo has.
+    ``loss``: plain cross-entropy, no smoothing and no weights; with ``calibrated`` also ``calibrated_loss``. For one
+    label, targets ``[n]``: ``top1``, and ``top5`` where there are more than five classes. For many, targets ``[n, c]``:
+    ``mean_average_precision`` and ``f1`` (at probability 1/2), each a mean over the labels that some photo has.
     """
     scores, classes = torch.from_numpy(logits), logits.shape[1]
     truth = as_probabilities(targets, classes)
+    loss_of = multi_label_loss if targets.ndim == 2 else single_label_loss
+    found = {"loss": float(loss_of(scores, truth))}
+    if calibrated:
+        found[CALIBRATED] = calibrated_loss(logits, targets)
     if targets.ndim == 2:
-        return {"loss": float(multi_label_loss(scores, truth)), **_of_many(scores, truth)}
+        return {**found, **_of_many(scores, truth)}
     from torchmetrics.functional.classification import multiclass_accuracy
 
     answers = torch.from_numpy(targets.astype(np.int64))
-    found = {"loss": float(single_label_loss(scores, truth))}
     for k in (1, 5):
         if k < classes or k == 1:
             right = multiclass_accuracy(scores, answers, classes, average="micro", top_k=k)
@@ -98,7 +107,7 @@ class Tally:
 
 def check_figure(name: str, task: Task, classes: int) -> None:
     """Raises TrainingError where ``figures`` will not tell ``name``."""
-    known = ["loss", "mean_average_precision", "f1"] if task == "multi_label" else ["loss", "top1"]
+    known = ["loss", CALIBRATED, *(("mean_average_precision", "f1") if task == "multi_label" else ("top1",))]
     if task == "single_label" and classes > 5:
         known.append("top5")
     if name not in known:
@@ -109,7 +118,7 @@ def is_better(name: str, value: float, than: float | None) -> bool:
     """Whether a figure is better than the best so far: a lower loss, a higher share."""
     if than is None:
         return True
-    return value < than if name == "loss" else value > than
+    return value < than if name in ("loss", CALIBRATED) else value > than
 
 
 def _of_many(scores: Tensor, truth: Tensor) -> dict[str, float]:
