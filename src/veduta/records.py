@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EnvironmentKind = Literal["indoor", "outdoor"]
+AttributeSource = Literal["photo", "scene"]
 
 #: left, top, right, bottom in pixels of the upright photo; right and bottom are exclusive.
 Box = tuple[float, float, float, float]
@@ -65,6 +66,19 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a place is made of, lit by or good for, its probability in [0, 1], and what that rests on.
+
+    With the source ``photo`` the photo's own features had a say; with ``scene`` it is how often photos of such scenes
+    have the attribute, whatever this one shows.
+    """
+
+    label: Label
+    probability: float
+    source: AttributeSource
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """How much the photo looks like what the model knows, and the verdict at the bundle's threshold."""
 
@@ -95,9 +109,9 @@ class Facts:
 class Prediction:
     """What one model says about one photo.
 
-    ``scores`` and ``coarse`` are the most probable few, best first. ``probabilities`` is the whole distribution,
-    float32 ``[classes]`` in the order of the model's labels, after dropped classes were masked. ``crop`` is the part
-    of the upright photo that the model saw.
+    ``scores``, ``coarse`` and ``attributes`` are the most probable few, best first. ``probabilities`` is the whole
+    distribution, float32 ``[classes]`` in the order of the model's labels, after dropped classes were masked. ``crop``
+    is the part of the upright photo that the model saw.
     """
 
     model: str
@@ -109,7 +123,7 @@ class Prediction:
     calibrated: bool
     coarse: tuple[Score, ...] | None = None
     environment: Environment | None = None
-    attributes: tuple[Score, ...] | None = None
+    attributes: tuple[Attribute, ...] | None = None
     evidence: Evidence | None = None
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     probabilities: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)

@@ -19,7 +19,7 @@ from veduta.jobs.ledger import Ledger
 from veduta.jobs.pipeline import Options, tag_photos
 from veduta.jobs.plan import layout_of
 from veduta.jobs.writers import open_writer
-from veduta.records import Environment, Evidence, Label, Prediction, Sample, Score
+from veduta.records import Attribute, Environment, Evidence, Label, Prediction, Sample, Score
 
 LABELS = (
     Label("kitchen", "kitchen", "indoor", "home"),
@@ -27,6 +27,7 @@ LABELS = (
     Label("forest/path", "forest path", "outdoor", "forest"),
     Label("beach", "beach", "outdoor", "water"),
 )
+ATTRIBUTES = (Label("bar", "where drinks are served"), Label("dark", "dark"))
 COARSE = tuple(Label(name, name) for name in ("home", "restaurant", "forest", "water"))
 
 
@@ -48,6 +49,7 @@ class MadeTagger:
     side: int = 8
     dimension: int = 6
     pause: float = 0.0
+    attributes: bool = False
     asked: int = 0
     warmed: int = 0
     sizes: list[int] = field(default_factory=list)
@@ -63,11 +65,16 @@ class MadeTagger:
             bundle_id=f"id-{self.name}",
             heads=(self.head,),
             embedding=SimpleNamespace(name="embedding", shape=(self.dimension,)),
+            attributes=SimpleNamespace(labels=ATTRIBUTES),
             preprocessing=self.preprocessing,
             path=Path("made"),
         )
         self.session = SimpleNamespace(precision=self.precision, runtime="made", run=self._run)
         self.coarse_sums = SimpleNamespace(labels=COARSE)
+
+    @property
+    def tells_attributes(self) -> bool:
+        return self.attributes
 
     def warm_up(self) -> None:
         self.warmed += 1
@@ -97,6 +104,11 @@ class MadeTagger:
             calibrated=True,
             coarse=tuple(Score(COARSE[at], float(chances[at])) for at in order),
             environment=Environment("outdoor" if outdoor >= 0.5 else "indoor", outdoor, 0.5),
+            attributes=(
+                (Attribute(ATTRIBUTES[0], float(chances[1]), "scene"), Attribute(ATTRIBUTES[1], 0.125, "photo"))
+                if self.attributes
+                else None
+            ),
             evidence=Evidence(value, 1.0, value >= 1.0, None if value >= 1.0 else "too dark to tell"),
             embedding=np.resize(means, self.dimension).astype(np.float32),
             probabilities=chances,

@@ -161,6 +161,38 @@ def test_parquet_holds_the_same_nested(tmp_path: Path) -> None:
     assert parquet.read_table(write(tmp_path / "none.parquet", ONE)).num_rows == 0
 
 
+ATTRIBUTES = [
+    {"id": "trees", "name": "=trees", "probability": 0.75, "source": "photo"},
+    {"id": "farming", "name": "farming", "probability": 0.25, "source": "scene"},
+]
+
+
+def test_csv_tells_each_attribute_with_its_source_where_they_were_asked_for(tmp_path: Path) -> None:
+    asked = Layout(("made",), 2, attributes=True)
+    told = {**row(), "attributes": ATTRIBUTES}
+    target = write(tmp_path / "out.csv", asked, told, row(), FAILURE)
+    with target.open(encoding="utf-8", newline="") as file:
+        first, without, failure = csv.DictReader(file)
+    assert first["attributes"] == "'=trees; farming"
+    assert [first[f"attribute1_{part}"] for part in ("id", "name", "probability", "source")] == [
+        "trees", "'=trees", "0.75", "photo"
+    ]  # fmt: skip
+    assert (first["attribute2_source"], first["attribute10_id"]) == ("scene", "")
+    assert (without["attribute1_id"], failure["attribute1_id"], failure["error"]) == ("", "", "CorruptPhoto")
+    assert not [name for name in csv_columns(ONE) if name.startswith("attribute1")]
+
+
+def test_parquet_tells_the_source_of_attributes_where_they_were_asked_for(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
+    asked = Layout(("made",), 2, attributes=True)
+    target = write(tmp_path / "out.parquet", asked, {**row(), "attributes": ATTRIBUTES}, row())
+    first, second = parquet.read_table(target).to_pylist()
+    assert first["attributes"] == ATTRIBUTES
+    assert second["attributes"] is None
+    plain = parquet.read_schema(write(tmp_path / "plain.parquet", ONE, row()))
+    assert "source" not in str(plain.field("attributes").type)
+
+
 def test_parquet_is_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("veduta.jobs.writers._ROWS_A_GROUP", 3)

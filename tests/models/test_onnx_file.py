@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,12 +129,31 @@ def test_initializers_that_stand_among_the_inputs_are_no_inputs(make_model: Make
     assert [each.name for each in inspect_onnx(PATH, model.SerializeToString()).inputs] == ["images"]
 
 
+def test_parameters_are_the_numbers_with_a_fraction_in_the_initializers(make_model: MakeModel) -> None:
+    model = make_model()
+    fractions = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
+    of_model = sum(math.prod(each.dims) for each in model.graph.initializer if each.data_type in fractions)
+    assert of_model > 0
+    model.graph.initializer.append(TensorProto(name="shape", data_type=TensorProto.INT64, dims=[4]))
+    model.graph.initializer.append(TensorProto(name="half", data_type=TensorProto.FLOAT16, dims=[5, 7]))
+    model.graph.initializer.append(TensorProto(name="one", data_type=TensorProto.FLOAT))
+    assert inspect_onnx(PATH, model.SerializeToString()).parameters == of_model + 36
+
+
+def test_a_tensor_of_endless_axes_is_refused(make_model: MakeModel) -> None:
+    model = make_model()
+    model.graph.initializer.append(TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**40] * 1000))
+    with pytest.raises(BundleCorrupt, match="a tensor of 1000 axes"):
+        inspect_onnx(PATH, model.SerializeToString())
+
+
 def test_the_real_squeezenet_is_read(shared_weights: Path) -> None:
     path = shared_weights / "places365_squeezenet.onnx"
     found = inspect_onnx(path, path.read_bytes())
     assert {each.name: each.shape[:2] for each in found.outputs if each.shape} == {
         "logits": ("n", 365), "class_maps": ("n", 365),
     }  # fmt: skip
+    assert found.parameters == pytest.approx(722_496 + 365 * 513, abs=100)
 
 
 def test_every_cut_of_a_graph_is_corrupt_and_nothing_else(make_model: MakeModel) -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from veduta.images.preprocess import Preprocessing
 from veduta.labels.taxonomy import Taxonomy
-from veduta.models.bundle import EvidenceSpec, Head, OutputSpec, write_bundle
+from veduta.models.bundle import AttributeTable, EvidenceSpec, Head, OutputSpec, write_bundle
 from veduta.models.session import Session
 from veduta.recognition.tagger import Tagger
 from veduta.records import Label
@@ -71,6 +71,8 @@ def make_tagger(tmp_path: Path) -> Callable[..., Tagger]:
         drop: Sequence[str] = (),
         top_k: int = 5,
         embedding: bool = False,
+        table: AttributeTable | None = None,
+        ask: bool = False,
     ) -> Tagger:
         heads = [Head("scene", task, tuple(labels), temperature=temperature)]
         if attributes:
@@ -87,9 +89,18 @@ def make_tagger(tmp_path: Path) -> Callable[..., Tagger]:
             heads=heads,
             card="Colours.",
             embedding=OutputSpec("embedding", 3),
+            attributes=table,
             evidence=EvidenceSpec("evidence", 100.0, "the photo is too dark to be a place") if evidence else None,
         )
         session = Session(bundle.graph, threads=1)
-        return Tagger(bundle, session, taxonomy=Taxonomy.load(None), drop=drop, top_k=top_k, embedding=embedding)
+        return Tagger(
+            bundle,
+            session,
+            taxonomy=Taxonomy.load(None),
+            drop=drop,
+            top_k=top_k,
+            embedding=embedding,
+            attributes=ask,
+        )
 
     return make

@@ -3,9 +3,11 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
-from veduta.evaluation.coarse import judge_by_coarse, judge_coarse, map_folders
 from veduta.evaluation.figures import judge
+from veduta.evaluation.label_map import LabelMap
+from veduta.evaluation.levels import LevelJudgement, judge_level, wider_level
 from veduta.evaluation.speed import Speed
 from veduta.labels.categories import places100
 from veduta.labels.taxonomy import Taxonomy
@@ -26,7 +28,6 @@ def _card() -> Card:
     said = probabilities(logits, "single_label", 1.0)
     judgement = judge(LABELS, said, targets, "made/val")
     folders = ["airport" if index % 2 else "bedroom" for index in range(400)]
-    mapping = map_folders([*folders, "ocean", "fog"], TAXONOMY, LABELS)
     top1 = judgement.metrics[0]
     return Card(
         name="made",
@@ -37,8 +38,8 @@ def _card() -> Card:
         limits=("It knows 100 scenes.",),
         not_for=("Decisions about people.",),
         judgement=judgement,
-        coarse=judge_by_coarse(LABELS, said, targets, "made/val"),
-        elsewhere=(judge_coarse(LABELS, said, folders, mapping, "made27"),),
+        coarse=_by_coarse(said, [LABELS[target].id for target in targets], "made/val").judgement,
+        elsewhere=(_by_coarse(said, folders, "made27"),),
         evidence=(Metric("evidence_rejected", 0.75, "cats", 40, (0.6, 0.86)),),
         levers=(Lever("mixup", "0.2", 0.512, 0.809, "helps"), Lever("SGD", "0.06", None, None, "left at step 12")),
         levers_data="1,500 held-out photos",
@@ -48,6 +49,12 @@ def _card() -> Card:
         parity_photos=500,
         bytes=15_400_000,
     )
+
+
+def _by_coarse(said: NDArray[np.float32], names: list[str], data: str) -> LevelJudgement:
+    level = wider_level("coarse", LABELS, TAXONOMY, [*dict.fromkeys(names), "ocean", "fog"], LabelMap())
+    assert level is not None
+    return judge_level(level, said, names, data)
 
 
 def test_a_card_tells_every_part_with_its_figures() -> None:

@@ -35,7 +35,7 @@ def places100(
         from veduta.training.places100.recipe import make
         from veduta.training.places100.stages import Progress as Callbacks
     except ModuleNotFoundError as error:
-        raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
+        raise _missing(error) from error
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
@@ -53,3 +53,29 @@ def places100(
         callbacks = Callbacks(on_step, on_epoch, console.print)
         bundle = make(data, weights, run, out, threads=threads, progress=callbacks)
     console.print(f"wrote {bundle.path} ({bundle.bundle_id})")
+
+
+@recipe.command()
+def attributes(
+    data: Annotated[Path, typer.Option(help="The folder with places100/, labels/ and sun_attributes/.")],
+    bundle: Annotated[Path, typer.Option(help="The folder of a places100 bundle; it is written again.")],
+) -> None:
+    """Learn the attributes of the bundled model again, judge them, and put them into its bundle."""
+    try:
+        from veduta.training.places100.attributes import add_attributes
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        photos = bar.add_task("photos", total=None)
+
+        def on_photo(done: int, total: int) -> None:
+            bar.update(photos, completed=done, total=total)
+
+        made = add_attributes(bundle, data, note=console.print, on_photo=on_photo)
+    console.print(f"wrote {made.path} ({made.bundle_id})")
+
+
+def _missing(error: ModuleNotFoundError) -> MissingExtra:
+    return MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"')

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: More rows than this are no longer read on a terminal.
 MOST_ROWS = 200
 
+#: What stands behind an attribute that the photo itself had no say in.
+_SOURCES = {"scene": " (by scene)"}
+
 Row = Mapping[str, Any]
 
 
@@ -46,10 +49,11 @@ class TerminalTable:
         table.add_column("photo", overflow="fold", ratio=2)
         if several:
             table.add_column("model")
-        for name in ("everyday", "where", "scenes"):
-            table.add_column(name, overflow="fold", ratio=3 if name == "scenes" else None)
+        attributes = any("attributes" in answer for row in self._rows for _, answer in _answers(row))
+        for name in ("everyday", "where", "scenes", *(["attributes"] if attributes else [])):
+            table.add_column(name, overflow="fold", ratio=3 if name in ("scenes", "attributes") else None)
         for row in self._rows:
-            _add(table, row, several)
+            _add(table, row, several, attributes)
         with _onto_standard_output():
             console.print(table)
             if self._more:
@@ -95,25 +99,30 @@ def _onto_standard_output() -> Iterator[None]:
         ) from error
 
 
-def _add(table: Table, row: Row, several: bool) -> None:
+def _add(table: Table, row: Row, several: bool, attributes: bool) -> None:
     name = _printable(row["path"])
     if "error" in row:
         sentence = Text(row["message"], style="red")
         table.add_row(name, *([""] * several), Text(row["error"], style="red"), "", sentence)
         return
-    if not several:
-        table.add_row(name, *_cells(row))
-        return
-    answers = [*row["models"].items(), *([("together", row["combined"])] if "combined" in row else [])]
-    for index, (model, answer) in enumerate(answers):
-        table.add_row(name if index == 0 else "", model, *_cells(answer))
+    for index, (model, answer) in enumerate(_answers(row)):
+        cells = (*_cells(answer), *([_attributes(answer)] if attributes else []))
+        table.add_row(name if index == 0 else "", *([model] if several else []), *cells)
+
+
+def _answers(row: Row) -> list[tuple[str, Row]]:
+    """What each model says, and what they say together; a single model has no name here."""
+    if "models" not in row:
+        return [("", row)]
+    return [*row["models"].items(), *([("together", row["combined"])] if "combined" in row else [])]
 
 
 def _cells(answer: Row) -> tuple[Text, Text, Text]:
     scenes = [f"{score.get('name', score['id'])} {score['probability']:.0%}" for score in answer.get("scores") or ()]
     evidence = answer.get("evidence")
     if evidence and not evidence["fits"]:
-        # The labels that came nearest are told as such; kind of place and environment follow from them and are not.
+        # The labels that came nearest are told as such; kind of place, environment and attributes follow from them and
+        # are not.
         nearest = Text(f"nearest: {', '.join(scenes)}", style="dim") if scenes else Text("")
         return Text("nothing fits", style="yellow"), Text(""), nearest
     coarse, environment = answer.get("coarse"), answer.get("environment")
@@ -121,6 +130,17 @@ def _cells(answer: Row) -> tuple[Text, Text, Text]:
     where = Text(f"{environment['kind']} {_certainty(environment):.0%}" if environment else "")
     first, *others = scenes or [""]
     return everyday, where, Text(", ").join([Text(first, style="bold"), *map(Text, others)])
+
+
+def _attributes(answer: Row) -> Text:
+    evidence = answer.get("evidence")
+    if evidence and not evidence["fits"]:
+        return Text("")
+    told = [
+        Text(f"{each.get('name', each['id'])} {each['probability']:.0%}{_SOURCES.get(each['source'], '')}")
+        for each in answer.get("attributes") or ()
+    ]
+    return Text(", ").join(told)
 
 
 def _certainty(environment: Row) -> float:

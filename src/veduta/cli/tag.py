@@ -42,6 +42,9 @@ def tag(
     heat_maps: Annotated[
         bool, typer.Option("--heat-maps", help="Show in the report which region decided each photo.")
     ] = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Tell ten attributes of the place, such as trees or natural light.")
+    ] = False,
     top_k: given.TopK = 5,
     language: given.Language = "en",
     taxonomy: given.Taxonomy = None,
@@ -63,6 +66,7 @@ def tag(
     veduta tag holiday/                          a table
     veduta tag holiday/ --out tags.csv           a file (.jsonl, .csv, .parquet)
     veduta tag holiday/ --report report --heat-maps
+    veduta tag holiday/ --attributes             trees, natural light, …
     find . -name '*.jpg' -print0 | veduta tag - --out -
 
     What is done is kept in a ledger: a run that was killed goes on where it
@@ -80,7 +84,9 @@ def tag(
     samples = expand(photos, stdin=typer.get_text_stream("stdin") if "-" in photos else None)
     # The decoders start first, so that they are ready when the model is.
     with DecodePool(workers, limits) as pool, open_ledger(ledger, no_ledger) as opened, progress_bar(quiet) as show:
-        taggers = given.load_taggers(model, precision, threads, taxonomy, drop_class, top_k, size=size)
+        taggers = given.load_taggers(
+            model, precision, threads, taxonomy, drop_class, top_k, attributes=attributes, size=size
+        )
         sinks, options, page = _outputs(out, report, heat_maps, language, retry_failed, taggers)
         summary = tag_photos(
             samples, taggers, ledger=opened, sinks=sinks, limits=limits, options=options, progress=show, pool=pool

@@ -12,6 +12,7 @@ from veduta.images.decode import DECODER_VERSION, Limits, Thumbnail, Wanted
 from veduta.jobs.ledger import fingerprint
 from veduta.jobs.rows import SCHEMA_VERSION, Layout, Names, Row, shown_row
 from veduta.labels.translations import LANGUAGES, coarse_name, name_of
+from veduta.recognition.attributes import TOP_ATTRIBUTES
 
 if TYPE_CHECKING:
     from veduta.recognition.ensemble import Ensemble
@@ -68,14 +69,20 @@ class Plan:
     fails_as: str
     ensemble: Ensemble | None
     label_names: dict[tuple[str, str], str] = field(repr=False)
+    attribute_names: dict[tuple[str, str], str] = field(repr=False)
     coarse_names: dict[str, str] = field(repr=False)
 
     def shown(self, stored: Row, path: str, digest: str) -> Row:
         """A stored row with its path, its digest and its names."""
-        return shown_row(stored, path, digest, self.layout, Names(self._label_name, self._coarse_name))
+        return shown_row(
+            stored, path, digest, self.layout, Names(self._label_name, self._attribute_name, self._coarse_name)
+        )
 
     def _label_name(self, model: str, label_id: str) -> str:
         return self.label_names.get((model, label_id), label_id)
+
+    def _attribute_name(self, model: str, attribute_id: str) -> str:
+        return self.attribute_names.get((model, attribute_id), attribute_id)
 
     def _coarse_name(self, coarse_id: str) -> str:
         return self.coarse_names.get(coarse_id, coarse_id)
@@ -121,6 +128,7 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
         fails_as=fingerprint(decoding),
         ensemble=ensemble,
         label_names=_label_names(taggers, layout, options.language),
+        attribute_names=_attribute_names(taggers, layout),
         coarse_names={
             label.id: coarse_name(label.id, options.language)
             for tagger in taggers
@@ -131,7 +139,11 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
 
 def layout_of(taggers: Sequence[Tagger]) -> Layout:
     """The columns of a table of these taggers' answers."""
-    return Layout(_model_names(taggers), max(tagger.top_k for tagger in taggers))
+    return Layout(
+        _model_names(taggers),
+        max(tagger.top_k for tagger in taggers),
+        any(tagger.tells_attributes for tagger in taggers),
+    )
 
 
 def _place(wanted: list[Wanted], one: Wanted) -> int:
@@ -154,6 +166,8 @@ def _switches(tagger: Tagger) -> dict[str, object]:
         "drop": sorted(tagger.drop),
         "coarse": [label.coarse for label in tagger.labels],
         "ancestors": {one: list(tagger.taxonomy.ancestors(one)) for one in sorted(coarse)},
+        # Left out where they were not asked for, so that earlier answers stay valid.
+        **({"attributes": TOP_ATTRIBUTES} if tagger.attributes else {}),
     }
 
 
@@ -175,4 +189,17 @@ def _label_names(taggers: Sequence[Tagger], layout: Layout, language: str) -> di
         for model, tagger in zip(layout.models, taggers, strict=True)
         for head in tagger.bundle.heads
         for label in head.labels
+    }
+
+
+def _attribute_names(taggers: Sequence[Tagger], layout: Layout) -> dict[tuple[str, str], str]:
+    # An attribute may be called as a scene is, and has no name in another language than its model's.
+    return {
+        (model, label.id): label.name
+        for model, tagger in zip(layout.models, taggers, strict=True)
+        for labels in (
+            *(head.labels for head in tagger.bundle.heads[1:]),
+            tagger.bundle.attributes.labels if tagger.bundle.attributes else (),
+        )
+        for label in labels
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from veduta.records import Environment, Evidence, Facts, Failure, Prediction, Score
+from veduta.records import Attribute, Environment, Evidence, Facts, Failure, Prediction, Score
 
 SCHEMA_VERSION = 1
 
@@ -35,9 +35,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names in the language of the output: ``label(model, id)`` and ``coarse(id)``."""
+    """Names in the language of the output: ``label(model, id)``, ``attribute(model, id)`` and ``coarse(id)``."""
 
     label: Callable[[str, str], str]
+    attribute: Callable[[str, str], str]
     coarse: Callable[[str], str]
 
 
@@ -46,11 +47,12 @@ class Layout:
     """What a table with fixed columns must know before its first row.
 
     ``models`` are the names under which models answer, in order; with one of them its fields stand at the top of the
-    row. ``top_k`` is the number of scores in a row.
+    row. ``top_k`` is the number of scores in a row, and ``attributes`` whether a model tells any.
     """
 
     models: tuple[str, ...]
     top_k: int
+    attributes: bool = False
 
     @property
     def side_by_side(self) -> bool:
@@ -77,6 +79,14 @@ def facts_values(facts: Facts) -> Row:
 def score_values(scores: Sequence[Score]) -> list[Row]:
     """Ids and probabilities, in the order given."""
     return [{"id": score.label.id, "probability": probability(score.probability)} for score in scores]
+
+
+def attribute_values(attributes: Sequence[Attribute]) -> list[Row]:
+    """Ids, probabilities and what these rest on, in the order given."""
+    return [
+        {"id": each.label.id, "probability": probability(each.probability), "source": each.source}
+        for each in attributes
+    ]
 
 
 def coarse_values(scores: Sequence[Score], ancestors: Ancestors) -> list[Row]:
@@ -117,7 +127,7 @@ def prediction_values(prediction: Prediction, ancestors: Ancestors) -> Row:
     if prediction.environment is not None:
         values["environment"] = environment_values(prediction.environment)
     if prediction.attributes is not None:
-        values["attributes"] = score_values(prediction.attributes)
+        values["attributes"] = attribute_values(prediction.attributes)
     if prediction.evidence is not None:
         values["evidence"] = evidence_values(prediction.evidence)
     values["model"] = prediction.model
@@ -190,12 +200,21 @@ def json_line(row: Row) -> bytes:
 
 def _named(answer: Row, model: str, names: Names) -> Row:
     named = dict(answer)
-    for part in ("scores", "attributes"):
-        if part in named:
-            named[part] = [
-                {"id": score["id"], "name": names.label(model, score["id"]), "probability": score["probability"]}
-                for score in named[part]
-            ]
+    if "scores" in named:
+        named["scores"] = [
+            {"id": score["id"], "name": names.label(model, score["id"]), "probability": score["probability"]}
+            for score in named["scores"]
+        ]
+    if "attributes" in named:
+        named["attributes"] = [
+            {
+                "id": each["id"],
+                "name": names.attribute(model, each["id"]),
+                "probability": each["probability"],
+                "source": each["source"],
+            }
+            for each in named["attributes"]
+        ]
     if "coarse" in named:
         named["coarse"] = [
             {

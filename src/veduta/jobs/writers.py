@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any, Protocol
 from veduta.errors import MissingExtra, OutputError, UsageError
 from veduta.jobs.output import OutputFile
 from veduta.jobs.rows import Layout, Result, Row, json_line
+from veduta.labels.text_file import neutral
+from veduta.recognition.attributes import TOP_ATTRIBUTES
 
 _ROWS_A_GROUP = 4096
-#: What a spreadsheet takes for a formula, and what already looks like a neutralised one.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
 _PHOTO_COLUMNS = ("path", "digest", "format", "width", "height", "taken", "latitude", "longitude", "marks")
 _ANSWER_COLUMNS = (
@@ -181,15 +180,6 @@ class ParquetTable:
             self._rows.clear()
 
 
-def neutral(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe in front.
-
-    A cell that already begins with apostrophes and then like a formula gets one more, so taking one away from such
-    cells gives back the text.
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
 def unicode_only(row: Row) -> Row:
     """The row with half surrogate pairs in path and message written out as ``\\udcff``, for formats without them."""
     clean = dict(row)
@@ -202,7 +192,9 @@ def unicode_only(row: Row) -> Row:
 def csv_columns(layout: Layout) -> list[str]:
     """The names of the columns; with several models, those of an answer carry the model's name and a dot in front."""
     scores = [f"top{place}_{part}" for place in range(1, layout.top_k + 1) for part in ("id", "name", "probability")]
-    answer = [*scores, *_ANSWER_COLUMNS]
+    attributes = _attribute_places(layout)
+    parts = ("id", "name", "probability", "source")
+    answer = [*scores, *_ANSWER_COLUMNS, *(f"attribute{place}_{part}" for place in attributes for part in parts)]
     if not layout.side_by_side:
         return [*_PHOTO_COLUMNS, *answer, *_LAST_COLUMNS]
     names = [f"{model}.{column}" for model in (*layout.models, "combined") for column in answer]
@@ -219,12 +211,17 @@ def csv_cells(row: Row, layout: Layout) -> list[object]:
     if layout.side_by_side:
         answers = [*(row.get("models", {}).get(model, {}) for model in layout.models), row.get("combined", {})]
     for answer in answers:
-        cells += _answer_cells(answer, layout.top_k)
+        cells += _answer_cells(answer, layout)
     cells += [row.get("error"), row.get("message"), row["schema_version"]]
     return [_cell(value) for value in cells]
 
 
-def _answer_cells(answer: Row, top_k: int) -> list[object]:
+def _attribute_places(layout: Layout) -> range:
+    return range(1, TOP_ATTRIBUTES + 1) if layout.attributes else range(0)
+
+
+def _answer_cells(answer: Row, layout: Layout) -> list[object]:
+    top_k = layout.top_k
     scores = answer.get("scores", [])[:top_k]
     cells: list[object] = []
     for score in scores:
@@ -237,6 +234,10 @@ def _answer_cells(answer: Row, top_k: int) -> list[object]:
     cells += ["; ".join(attribute["name"] for attribute in answer.get("attributes", ()))]
     cells += [evidence.get(key) for key in ("value", "fits", "reason")]
     cells += [answer.get(key) for key in ("model", "bundle_id", "precision", "calibrated")]
+    attributes = answer.get("attributes", [])
+    for place in _attribute_places(layout):
+        attribute: Row = attributes[place - 1] if place <= len(attributes) else {}
+        cells += [attribute.get(key) for key in ("id", "name", "probability", "source")]
     return cells
 
 
@@ -266,7 +267,7 @@ def _parquet_schema(pa: Any, layout: Layout) -> Any:
         ("scores", pa.list_(pa.struct(score))),
         ("coarse", pa.list_(pa.struct([*score, ("ancestors", pa.list_(text))]))),
         ("environment", pa.struct(environment)),
-        ("attributes", pa.list_(pa.struct(score))),
+        ("attributes", pa.list_(pa.struct([*score, ("source", text)] if layout.attributes else score))),
         ("evidence", pa.struct([("value", number), ("threshold", number), ("fits", truth), ("reason", text)])),
         ("model", text),
         ("bundle_id", text),

@@ -1,8 +1,9 @@
-"""A model on disk: a folder with ``model.onnx``, ``model.json``, ``README.md`` and maybe ``weights.safetensors``.
+"""A model on disk: a folder with ``model.onnx``, ``model.json``, ``README.md`` and maybe ``weights.safetensors`` and
+``attributes.f16``.
 
 A bundle has two identities. ``embedding_id`` covers the graph and the preprocessing: an index of embeddings or a
-cache of features depends on it. ``bundle_id`` covers that and labels, temperature, thresholds and evidence: a stored
-answer depends on it. Name, metrics, card and weights to train from are in neither.
+cache of features depends on it. ``bundle_id`` covers that and labels, temperature, thresholds, evidence and attributes:
+a stored answer depends on it. Name, metrics, card and weights to train from are in neither.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from veduta.errors import BundleCorrupt, BundleError, BundleIncompatible, BundleNotFound, OutputError, UsageError
 from veduta.images.preprocess import Preprocessing
+from veduta.models import attribute_table
+from veduta.models.attribute_table import AttributeSpec, AttributeTable
 from veduta.models.description import (
     Description,
     EvidenceSpec,
@@ -34,12 +37,24 @@ from veduta.models.description import (
 )
 from veduta.models.onnx_file import MAX_BYTES, OnnxFile, Tensor, inspect_onnx
 
-__all__ = ["Bundle", "EvidenceSpec", "Head", "Kind", "Metric", "OutputSpec", "Task", "write_bundle"]
+__all__ = [
+    "AttributeSpec",
+    "AttributeTable",
+    "Bundle",
+    "EvidenceSpec",
+    "Head",
+    "Kind",
+    "Metric",
+    "OutputSpec",
+    "Task",
+    "write_bundle",
+]
 
 GRAPH, DESCRIPTION, CARD, WEIGHTS = "model.onnx", "model.json", "README.md", "weights.safetensors"
+ATTRIBUTES = attribute_table.FILE
 INPUT = "images"
 
-_MOST_BYTES = {DESCRIPTION: 64 * 2**20, GRAPH: MAX_BYTES, WEIGHTS: 16 * 2**30}
+_MOST_BYTES = {DESCRIPTION: 64 * 2**20, GRAPH: MAX_BYTES, WEIGHTS: 16 * 2**30, ATTRIBUTES: attribute_table.MAX_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Bundle:
     heads: tuple[Head, ...]
     embedding: OutputSpec | None
     evidence: EvidenceSpec | None
+    attributes: AttributeSpec | None
     metrics: tuple[Metric, ...]
     architecture: str | None
     license: str | None
@@ -71,8 +87,9 @@ class Bundle:
         path = _file(folder, DESCRIPTION)
         description = read_description(path, _read(path))
         files = {name: _file(folder, name) for name in description.files}
-        if WEIGHTS not in files and (folder / WEIGHTS).exists():
-            raise BundleCorrupt(f"{folder / WEIGHTS}: is not listed in {DESCRIPTION}; export the model anew.")
+        for name in (WEIGHTS, ATTRIBUTES):
+            if name not in files and (folder / name).exists():
+                raise BundleCorrupt(f"{folder / name}: is not listed in {DESCRIPTION}; export the model anew.")
         if verify:
             graph = _read(files[GRAPH])
             _check_hash(files[GRAPH], hashlib.sha256(graph).hexdigest(), description.files[GRAPH])
@@ -86,19 +103,22 @@ class Bundle:
             )
             if WEIGHTS in files:
                 _check_hash(files[WEIGHTS], _sha256(files[WEIGHTS]), description.files[WEIGHTS])
+            if ATTRIBUTES in files:
+                _check_hash(files[ATTRIBUTES], _sha256(files[ATTRIBUTES]), description.files[ATTRIBUTES])
         embedding_id = _identity(
             {"graph": description.files[GRAPH], "input": preprocessing_values(description.preprocessing)}
         )
-        bundle_id = _identity(
-            {
-                "embedding_id": embedding_id,
-                "kind": description.kind,
-                "heads": [head_values(head) for head in description.heads],
-                "embedding": embedding_values(description.embedding),
-                "evidence": evidence_values(description.evidence),
-            }
-        )
-        return cls(
+        answers = {
+            "embedding_id": embedding_id,
+            "kind": description.kind,
+            "heads": [head_values(head) for head in description.heads],
+            "embedding": embedding_values(description.embedding),
+            "evidence": evidence_values(description.evidence),
+        }
+        if description.attributes is not None:
+            spec = attribute_table.spec_values(description.attributes)
+            answers["attributes"] = {"spec": spec, "file": description.files[ATTRIBUTES]}
+        bundle = cls(
             path=folder,
             name=description.name,
             kind=description.kind,
@@ -106,13 +126,17 @@ class Bundle:
             heads=description.heads,
             embedding=description.embedding,
             evidence=description.evidence,
+            attributes=description.attributes,
             metrics=description.metrics,
             architecture=description.architecture,
             license=description.license,
             embedding_id=embedding_id,
-            bundle_id=bundle_id,
+            bundle_id=_identity(answers),
             has_weights=WEIGHTS in files,
         )
+        if verify:
+            bundle.attribute_table()
+        return bundle
 
     @property
     def graph(self) -> Path:
@@ -123,6 +147,17 @@ class Bundle:
     def weights(self) -> Path | None:
         """The safetensors file that a training can start from, where there is one."""
         return self.path / WEIGHTS if self.has_weights else None
+
+    def attribute_table(self) -> AttributeTable | None:
+        """The numbers behind ``attributes``, read and checked; None where the bundle tells no attributes.
+
+        Raises ``BundleCorrupt`` where they do not fit labels and embedding.
+        """
+        if self.attributes is None:
+            return None
+        path = self.path / ATTRIBUTES
+        size = 0 if self.embedding is None else self.embedding.size
+        return attribute_table.read_table(path, _read(path), self.attributes, len(self.heads[0].labels), size)
 
 
 def write_bundle(
@@ -136,6 +171,7 @@ def write_bundle(
     card: str,
     embedding: OutputSpec | None = None,
     evidence: EvidenceSpec | None = None,
+    attributes: AttributeTable | None = None,
     metrics: Sequence[Metric] = (),
     architecture: str | None = None,
     weights: bytes | Path | None = None,
@@ -160,6 +196,8 @@ def write_bundle(
         files = {GRAPH: _put(made / GRAPH, graph)}
         if weights is not None:
             files[WEIGHTS] = _put(made / WEIGHTS, weights)
+        if attributes is not None:
+            files[ATTRIBUTES] = _put(made / ATTRIBUTES, attribute_table.table_bytes(attributes))
         description = Description(
             name=name,
             kind=kind,
@@ -167,6 +205,7 @@ def write_bundle(
             heads=tuple(heads),
             embedding=embedding,
             evidence=evidence,
+            attributes=None if attributes is None else attributes.spec,
             metrics=tuple(metrics),
             architecture=architecture,
             license=license,

@@ -14,6 +14,8 @@ from typing import Any, Literal, cast
 
 from veduta.errors import BundleIncompatible
 from veduta.images.preprocess import FILTERS, Fit, Preprocessing
+from veduta.models.attribute_table import FILE as ATTRIBUTES
+from veduta.models.attribute_table import AttributeSpec, read_spec, spec_values
 from veduta.models.json_reader import JsonObject, read_object
 from veduta.records import EnvironmentKind, Label
 
@@ -91,6 +93,7 @@ class Description:
     heads: tuple[Head, ...]
     embedding: OutputSpec | None
     evidence: EvidenceSpec | None
+    attributes: AttributeSpec | None
     metrics: tuple[Metric, ...]
     architecture: str | None
     license: str | None
@@ -105,7 +108,7 @@ def read_description(file: Path, data: bytes) -> Description:
     top = read_object(file, data)
     _check_version(top)
     top.only(
-        "format_version", "name", "kind", "input", "heads", "embedding", "evidence",
+        "format_version", "name", "kind", "input", "heads", "embedding", "evidence", "attributes",
         "metrics", "architecture", "license", "files",
     )  # fmt: skip
     description = Description(
@@ -115,6 +118,7 @@ def read_description(file: Path, data: bytes) -> Description:
         heads=tuple(_head(entry) for entry in top.entries("heads", 16)) if top.has("heads") else (),
         embedding=_embedding(top.entry("embedding")) if top.has("embedding") else None,
         evidence=_evidence(top.entry("evidence")) if top.has("evidence") else None,
+        attributes=read_spec(top.entry("attributes")) if top.has("attributes") else None,
         metrics=tuple(_metric(entry) for entry in top.entries("metrics", 1000)) if top.has("metrics") else (),
         architecture=top.text("architecture") if top.has("architecture") else None,
         license=top.text("license") if top.has("license") else None,
@@ -134,6 +138,7 @@ def description_text(description: Description) -> str:
         "heads": [head_values(head) for head in description.heads],
         "embedding": embedding_values(description.embedding),
         "evidence": evidence_values(description.evidence),
+        "attributes": spec_values(description.attributes),
         "metrics": [_metric_values(metric) for metric in description.metrics],
         "architecture": description.architecture,
         "license": description.license,
@@ -317,7 +322,7 @@ def _metric(entry: JsonObject) -> Metric:
 
 
 def _files(entry: JsonObject) -> dict[str, str]:
-    entry.only("model.onnx", "weights.safetensors")
+    entry.only("model.onnx", "weights.safetensors", ATTRIBUTES)
     files = {}
     for name in entry.values:
         digest = entry.text(name)
@@ -329,11 +334,21 @@ def _files(entry: JsonObject) -> dict[str, str]:
     return files
 
 
+def _tells_scenes(description: Description) -> bool:
+    return bool(description.heads) and description.heads[0].task == "single_label"
+
+
 def _check_whole(top: JsonObject, description: Description) -> None:
     if description.kind == "classifier" and not description.heads:
         top.refuse("heads", "must name at least one head where the kind is classifier")
     if description.kind == "embedding" and description.embedding is None:
         top.refuse("embedding", "is missing, and the kind is embedding")
+    if (description.attributes is None) != (ATTRIBUTES not in description.files):
+        top.refuse("attributes", f"and the file {ATTRIBUTES} must be there together, or neither")
+    if description.attributes is not None and not _tells_scenes(description):
+        top.refuse("attributes", "needs a first head of the task single_label, whose classes have the frequencies")
+    if description.attributes is not None and "photo" in description.attributes.sources and not description.embedding:
+        top.refuse("attributes", "has attributes with the source photo, which need an embedding")
     if not NAME.fullmatch(description.name):
         top.refuse("name", "must be of letters, digits, '.', '_' and '-', 64 at most", description.name)
     names = [head.name for head in description.heads]

@@ -8,6 +8,7 @@ wherever the format allows a tensor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,10 @@ from veduta.errors import BundleCorrupt
 MAX_BYTES = 2**31 - 1  # protobuf's own limit of one message
 MAX_DEPTH = 32
 MAX_NODES = 200_000
+_MAX_AXES = 64
+
+# Of these kinds a network's weights are; whole numbers are shapes and indices.
+_FRACTIONS = frozenset({1, 10, 11, 16})
 
 #: TensorProto.DataType by number; what a graph for photos may take or give.
 ELEMENT_TYPES = {
@@ -70,6 +75,7 @@ class OnnxFile:
     nodes: list[Node] = field(default_factory=list)
     initializers: set[str] = field(default_factory=set)
     weights: int = 0  #: bytes of the initializers
+    parameters: int = 0  #: numbers with a fraction in the initializers
 
 
 class _NotProtobuf(Exception):
@@ -161,10 +167,31 @@ def _read_graph(data: bytes, start: int, end: int, found: OnnxFile) -> None:
         elif number == 5:
             found.weights += last - first
             found.initializers.update(_texts(data, first, last, 8))
+            found.parameters += _numbers(data, first, last)
         elif number == 11:
             found.inputs.append(_tensor(data, first, last))
         elif number == 12:
             found.outputs.append(_tensor(data, first, last))
+
+
+def _numbers(data: bytes, start: int, end: int) -> int:
+    """How many numbers with a fraction a TensorProto holds, by its dimensions (1, packed or not) and its type (2)."""
+    dimensions: list[int] = []
+    fractions = False
+    for number, wire, first, last in _fields(data, start, end):
+        if number == 1 and wire == _VARINT:
+            dimensions.append(first)
+        elif number == 1 and wire == _BYTES:
+            position = first
+            while position < last:
+                size, position = _varint(data, position, last)
+                dimensions.append(size)
+        elif number == 2 and wire == _VARINT:
+            fractions = first in _FRACTIONS
+    # No tensor has so many axes, and their product would be a number without end.
+    if len(dimensions) > _MAX_AXES:
+        raise _NotProtobuf(f"a tensor of {len(dimensions)} axes")
+    return math.prod(dimensions) if fractions else 0
 
 
 def _texts(data: bytes, start: int, end: int, wanted: int) -> tuple[str, ...]:

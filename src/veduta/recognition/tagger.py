@@ -16,6 +16,7 @@ from veduta.labels.taxonomy import Taxonomy
 from veduta.models.bundle import Bundle, Head
 from veduta.models.session import Precision, Runtime, Session
 from veduta.models.store import find
+from veduta.recognition.attributes import AttributeReading
 from veduta.recognition.scoring import (
     CoarseSums,
     EnvironmentReading,
@@ -24,7 +25,7 @@ from veduta.recognition.scoring import (
     mask_and_renormalise,
     probabilities,
 )
-from veduta.records import Evidence, Facts, Prediction, Score
+from veduta.records import Attribute, Evidence, Facts, Prediction
 
 DEFAULT_MODEL = "places100"
 
@@ -42,23 +43,32 @@ def load(
     drop: Sequence[str] = (),
     top_k: int = 5,
     embedding: bool = False,
+    attributes: bool = False,
     size: int | None = None,
 ) -> Tagger:
     """Load a model by its name in the store, or by the folder of its bundle.
 
     ``taxonomy`` is a file of coarse labels instead of the shipped one. ``drop`` names classes that can't be meant;
-    the others share their probability. ``threads`` None takes all that this process may use.
+    the others share their probability. ``threads`` None takes all that this process may use. ``attributes`` asks for
+    the ten most probable attributes of each photo.
     ``size`` is the side in pixels to shrink photos to, instead of the model's own: fewer pixels take less time and know
     less. Temperature and evidence's threshold were chosen at the model's own size, so at another one the probabilities
     no longer count as calibrated.
 
-    Raises BundleError where the model can't be used, UsageError for an unknown class in ``drop`` or a size that is not
-    possible, TaxonomyError.
+    Raises BundleError where the model can't be used, UsageError for an unknown class in ``drop``, a size that is not
+    possible, or attributes of a model that tells none, TaxonomyError.
     """
     bundle = Bundle.load(find(str(model)))
     session = Session(bundle.graph, precision=precision, threads=threads, runtime=runtime)
     return Tagger(
-        bundle, session, taxonomy=Taxonomy.load(taxonomy), drop=drop, top_k=top_k, embedding=embedding, size=size
+        bundle,
+        session,
+        taxonomy=Taxonomy.load(taxonomy),
+        drop=drop,
+        top_k=top_k,
+        embedding=embedding,
+        attributes=attributes,
+        size=size,
     )
 
 
@@ -71,6 +81,7 @@ class Tagger:
         labels: the labels of the first head, with the coarse labels of the taxonomy.
         preprocessing: what to ask the decoder for.
         calibrated: whether the first head has a temperature, and photos are seen at the size that it was chosen at.
+        attributes: whether attributes were asked for.
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class Tagger:
         drop: Sequence[str] = (),
         top_k: int = 5,
         embedding: bool = False,
+        attributes: bool = False,
         size: int | None = None,
     ) -> None:
         if bundle.kind != "classifier":
@@ -91,7 +103,7 @@ class Tagger:
         if embedding and bundle.embedding is None:
             raise UsageError(f"the model {bundle.name} has no embedding; choose one that has, such as {DEFAULT_MODEL}.")
         self.bundle, self.session, self.top_k, self.drop = bundle, session, top_k, tuple(drop)
-        self.taxonomy = taxonomy
+        self.taxonomy, self.attributes = taxonomy, attributes
         self.head: Head = bundle.heads[0]
         self.labels = taxonomy.apply(self.head.labels)
         own = bundle.preprocessing
@@ -100,12 +112,27 @@ class Tagger:
         self.coarse_sums = CoarseSums(self.labels)
         self._keep = drop_mask(self.labels, drop)
         self._read_environment = EnvironmentReading(self.labels)
-        self._embedding = bundle.embedding.name if embedding and bundle.embedding else None
+        self._attribute_heads = [head for head in bundle.heads[1:] if head.task == "multi_label"]
+        table = bundle.attribute_table() if attributes else None
+        if attributes and table is None and not self._attribute_heads:
+            raise UsageError(
+                f"the model {bundle.name} tells no attributes; choose one that does, such as {DEFAULT_MODEL}. A model "
+                "that was trained on attributes tells them as its labels, unasked."
+            )
+        self._read_attributes = None if table is None else AttributeReading(table)
+        self._keep_embedding = embedding
+        features = embedding or (self._read_attributes is not None and self._read_attributes.needs_embedding)
+        self._embedding = bundle.embedding.name if features and bundle.embedding else None
         self._outputs = [self.head.logits, *(head.logits for head in bundle.heads[1:])]
         if self._embedding:
             self._outputs.append(self._embedding)
         if bundle.evidence:
             self._outputs.append(bundle.evidence.output)
+
+    @property
+    def tells_attributes(self) -> bool:
+        """Whether predictions have attributes: they were asked for, or a head of the model is about them."""
+        return self.attributes or bool(self._attribute_heads)
 
     def predict(self, source: Source, *, limits: Limits | None = None) -> Prediction:
         """What one photo shows. Raises PhotoError where it can't be read."""
@@ -150,8 +177,8 @@ class Tagger:
         if self.drop:
             scene = mask_and_renormalise(scene, self._keep) if head.task == "single_label" else scene * self._keep
         coarse = self.coarse_sums(scene) if self._sums_up else None
-        attributes = self._attributes(outputs, len(images))
         embeddings = outputs[self._embedding] if self._embedding else None
+        attributes = self._attributes(outputs, scene, embeddings)
         return [
             Prediction(
                 model=self.bundle.name,
@@ -165,7 +192,7 @@ class Tagger:
                 environment=self._read_environment(scene[row]) if head.task == "single_label" else None,
                 attributes=attributes[row],
                 evidence=self._evidence(outputs, row),
-                embedding=embeddings[row] if embeddings is not None else None,
+                embedding=embeddings[row] if embeddings is not None and self._keep_embedding else None,
                 probabilities=scene[row],
             )
             for row in range(len(images))
@@ -176,18 +203,31 @@ class Tagger:
         # Probabilities of several labels at once do not add up to one, so neither would their sums mean anything.
         return self.head.task == "single_label" and bool(self.coarse_sums.labels)
 
-    def _attributes(self, outputs: dict[str, NDArray[np.float32]], count: int) -> list[tuple[Score, ...] | None]:
+    def _attributes(
+        self,
+        outputs: dict[str, NDArray[np.float32]],
+        scene: NDArray[np.float32],
+        embeddings: NDArray[np.float32] | None,
+    ) -> list[tuple[Attribute, ...] | None]:
+        """By the bundle's table where that was asked for, else by its further multi-label heads."""
+        read = self._read_attributes
+        if read is None:
+            return self._of_further_heads(outputs, len(scene))
+        return [read(row, None if embeddings is None else embeddings[place]) for place, row in enumerate(scene)]
+
+    def _of_further_heads(
+        self, outputs: dict[str, NDArray[np.float32]], count: int
+    ) -> list[tuple[Attribute, ...] | None]:
         """The labels of the further multi-label heads that reach their thresholds, best first."""
-        heads = [head for head in self.bundle.heads[1:] if head.task == "multi_label"]
-        if not heads:
+        if not self._attribute_heads:
             return [None] * count
-        found: list[list[Score]] = [[] for _ in range(count)]
-        for head in heads:
+        found: list[list[Attribute]] = [[] for _ in range(count)]
+        for head in self._attribute_heads:
             present = probabilities(outputs[head.logits], head.task, head.temperature)
             thresholds = np.array([head.thresholds.get(label.id, 0.5) for label in head.labels], np.float32)
             for row, column in np.argwhere(present >= thresholds):
-                found[row].append(Score(head.labels[column], float(present[row, column])))
-        return [tuple(sorted(scores, key=lambda score: -score.probability)) for scores in found]
+                found[row].append(Attribute(head.labels[column], float(present[row, column]), "photo"))
+        return [tuple(sorted(each, key=lambda attribute: -attribute.probability)) for each in found]
 
     def _evidence(self, outputs: dict[str, NDArray[np.float32]], row: int) -> Evidence | None:
         spec = self.bundle.evidence

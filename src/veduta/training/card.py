@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from veduta.evaluation.coarse import CoarseJudgement
 from veduta.evaluation.figures import WORDS, Judgement, shown
+from veduta.evaluation.levels import LevelJudgement
 from veduta.evaluation.metrics import ClassFigure, condensed
 from veduta.evaluation.speed import Speed
 from veduta.models.bundle import Metric
@@ -74,7 +74,7 @@ class Card:
     not_for: tuple[str, ...]
     judgement: Judgement | None = None
     coarse: Judgement | None = None
-    elsewhere: tuple[CoarseJudgement, ...] = ()
+    elsewhere: tuple[LevelJudgement, ...] = ()
     evidence: tuple[Metric, ...] = ()
     levers: tuple[Lever, ...] = ()
     levers_data: str = ""
@@ -162,7 +162,7 @@ def _coarse(judgement: Judgement | None) -> str:
     return text + _table(("label", "photos", "found", "95 % interval", "right when said"), rows, "lrrrr")
 
 
-def _elsewhere(coarse: CoarseJudgement) -> str:
+def _elsewhere(coarse: LevelJudgement) -> str:
     judgement = coarse.judgement
     folders = [
         (
@@ -190,7 +190,7 @@ def _elsewhere(coarse: CoarseJudgement) -> str:
     return text + _table(head, rows, "rl" + "r" * (len(labels) + 1))
 
 
-def unjudged(coarse: CoarseJudgement) -> str:
+def unjudged(coarse: LevelJudgement) -> str:
     """The folders that were not judged, as a paragraph; empty where all were."""
     absent = ", ".join(f"{folder} ({label})" for folder, label in coarse.mapping.absent.items())
     sentences = []

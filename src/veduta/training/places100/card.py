@@ -42,6 +42,12 @@ _SOURCES = (
         "research sets; none is in this package",
     ),
     Source(
+        "`sun_attributes`: the attributes of 14,317 photos of SUN, each by three workers (Patterson et al. 2014), and "
+        "420 of these photos",
+        "attributes: learning and measuring them, in turn",
+        "facts are taken from it; no photo of it is in this package",
+    ),
+    Source(
         "MobileNetV2, trained on ImageNet",
         "start of the training",
         "every layer was trained on, so no tensor of that file is in here as it was",

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.evaluation.answers import ask
-from veduta.evaluation.coarse import CoarseJudgement, judge_by_coarse
-from veduta.evaluation.evaluate import Evaluation, evaluate
+from veduta.evaluation.evaluate_classes import Evaluation, evaluate_classes
 from veduta.evaluation.evidence import evidence_metrics
 from veduta.evaluation.figures import Judgement
+from veduta.evaluation.levels import LevelJudgement
+from veduta.evaluation.options import Options
 from veduta.evaluation.speed import measure_speed
 from veduta.images.pool import DecodePool
 from veduta.images.sources import expand
@@ -34,7 +35,7 @@ class Measured:
 
     val: Evaluation
     coarse: Judgement
-    elsewhere: CoarseJudgement
+    elsewhere: LevelJudgement
     evidence: tuple[Metric, ...]
     sizes: tuple[SizeFigures, ...]
 
@@ -47,16 +48,15 @@ def measure(bundle: Path, data: Path, stage: Callable[[str], None]) -> Measured:
     tagger = load(bundle)
     with DecodePool(available_threads()) as pool:
         stage("measuring on places100/val")
-        val = evaluate(tagger, data / "places100" / "val", pool)
+        val = evaluate_classes(tagger, data / "places100" / "val", pool)
         stage("measuring on sun27")
-        elsewhere = evaluate(tagger, data / "sun27", pool, coarse=True).coarse
-        assert elsewhere is not None
+        elsewhere = evaluate_classes(tagger, data / "sun27", pool, Options(coarse=True)).main
         stage("measuring on photos that are no scene")
         evidence = _evidence(tagger, data, pool)
         sizes = tuple(_at_size(bundle, side, data, pool, stage) for side in SIZES)
-    judged = val.judgement
-    coarse = judge_by_coarse(tagger.labels, judged.probabilities, judged.targets, judged.data)
-    return Measured(val, coarse, elsewhere, evidence, sizes)
+    coarse = val.at("coarse")
+    assert coarse is not None, "the shipped taxonomy knows all categories of Places"
+    return Measured(val, coarse.judgement, elsewhere, evidence, sizes)
 
 
 def _evidence(tagger: Tagger, data: Path, pool: DecodePool) -> tuple[Metric, ...]:
@@ -76,7 +76,7 @@ def _evidence_of(tagger: Tagger, folder: Path, pool: DecodePool) -> NDArray[np.f
 def _at_size(bundle: Path, side: int, data: Path, pool: DecodePool, stage: Callable[[str], None]) -> SizeFigures:
     stage(f"measuring at {side} pixels")
     tagger = load(bundle, size=side)
-    judged = evaluate(tagger, data / "places100" / "val", pool).judgement
+    judged = evaluate_classes(tagger, data / "places100" / "val", pool).judgement
     figures = {metric.name: metric for metric in judged.metrics}
     outputs = [tagger.head.logits] + ([tagger.bundle.evidence.output] if tagger.bundle.evidence else [])
     speed = measure_speed(tagger.session, (side, side), outputs)

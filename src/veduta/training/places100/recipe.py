@@ -1,4 +1,5 @@
-"""The recipe of ``places100``, the model that comes with the package: train, give evidence, export, measure, describe.
+"""The recipe of ``places100``, the model that comes with the package: train, give evidence, export, measure, describe,
+learn attributes.
 
 ``veduta recipe places100`` (and ``make places100``) runs it. The photos of ``places100/val`` are its test: they are
 read once, after everything is chosen, for the figures in the card.
@@ -12,10 +13,12 @@ import torch
 
 from veduta.images.pool import DecodePool
 from veduta.models.bundle import Bundle
+from veduta.recognition.tagger import load
 from veduta.reports.calibration import calibration_picture
-from veduta.reports.mistakes import write_mistakes
+from veduta.reports.evaluation import write_evaluation
 from veduta.training.evidence import fit_evidence
 from veduta.training.export import round_to_half
+from veduta.training.places100.attributes import add_attributes
 from veduta.training.places100.candidate import NAME, make_candidate, write_candidate
 from veduta.training.places100.card import describe
 from veduta.training.places100.measure import measure
@@ -32,7 +35,7 @@ def make(
     """Train on ``data/places100/train``, measure on everything that it never saw, and write the bundle to ``out``.
 
     A killed run with the same ``run`` folder goes on from its last checkpoint. ``run`` also gets the calibration as a
-    picture and a page of the surest mistakes, whose photos belong to nobody here and stay out of the bundle.
+    picture and a page of its evaluation, whose photos belong to nobody here and stay out of the bundle.
     Raises TrainingError, UsageError where photos or weights are not as expected, OutputError.
     """
     torch.set_num_threads(threads)
@@ -47,8 +50,9 @@ def make(
     measured = measure(bundle.path, data, progress.stage)
     calibration_picture(measured.val.judgement.bins, run / "calibration.png", NAME)
     with DecodePool(threads) as pool:
-        write_mistakes(run / "mistakes", measured.val, pool)
+        write_evaluation(run / "evaluation", measured.val, load(bundle.path), pool)
     size = sum(file.stat().st_size for file in bundle.path.iterdir())
     card = describe(candidate, measured, STAGES, size, PICTURE)
     metrics = (*measured.val.judgement.metrics, *measured.evidence)
-    return write_candidate(candidate, out, metrics=metrics, card=card)
+    write_candidate(candidate, out, metrics=metrics, card=card)
+    return add_attributes(out, data, note=progress.stage)
