@@ -13,17 +13,24 @@ from bench import photos
 from bench.report import Report, Verdict, verdict_table
 from bench.settings import ROOT, SCALES, Settings
 
-#: In the order of ``all``; memory comes last, because it takes longest.
+#: In the order of ``all``, which leaves out those of ``LONG``; memory comes last, because it takes longest.
 BENCHMARKS = {
     "throughput": "bench.throughput",
     "agreement": "bench.agreement",
     "heat-maps": "bench.heat_maps",
     "evidence": "bench.evidence",
+    "attributes": "bench.attributes",
     "duplicates": "bench.duplicates",
+    "label-sets": "bench.label_sets",
+    "transfer": "bench.transfer",
+    "new-classes": "bench.new_classes",
     "training": "bench.training",
     "start": "bench.start",
     "memory": "bench.memory",
 }
+
+#: Trainings of an hour or so, each run by its own name.
+LONG = ("transfer", "new-classes")
 
 
 def main() -> None:
@@ -43,7 +50,8 @@ def main() -> None:
             print(_table(settings))
         case "all":
             for name in BENCHMARKS:
-                _run(name, settings)
+                if name not in LONG:
+                    _run(name, settings)
             print(_table(settings))
         case name:
             _run(name, settings)

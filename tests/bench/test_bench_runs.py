@@ -68,6 +68,13 @@ def test_each_evidence_meets_each_family(cache: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_each_way_to_sets_of_labels_is_measured(cache: Path, tmp_path: Path) -> None:
+    figures = run_bench("label-sets", cache, tmp_path)["figures"]
+    assert len(figures) == 7
+    assert all(0.5 < each["coverage"] <= 1 and each["mean_size"] > 1 for each in figures.values())
+
+
+@pytest.mark.slow
 def test_graph_and_torch_agree_wherever_they_are_compared(cache: Path, tmp_path: Path) -> None:
     figures = run_bench("agreement", cache, tmp_path)["figures"]
     assert all(model["graph against torch"]["same_first_label"] == 1 for model in figures.values())
@@ -90,3 +97,17 @@ def test_every_side_answers_every_photo(cache: Path, tmp_path: Path) -> None:
 def test_a_training_is_timed_beside_a_plain_loop(cache: Path, tmp_path: Path) -> None:
     found = run_bench("training", cache, tmp_path)
     assert set(found["figures"]["photos a second"]) == {"ours", "ours, batch-norm statistics learnt", "plain torch"}
+
+
+@pytest.mark.slow
+def test_models_of_own_classes_are_made_by_both_recipes_and_tested_in_parts(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("new-classes", cache, tmp_path)
+    assert list(found["figures"]["sun27 right"]) == ["transfer", "finetune"]
+    assert all(0 <= value <= 1 for value in found["figures"]["natural mAP"])
+    assert len(list((tmp_path / "new-classes").glob("*.npy"))) == 6
+
+
+@pytest.mark.slow
+def test_transfer_is_timed_beside_what_one_writes_by_hand(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("transfer", cache, tmp_path)
+    assert set(found["figures"]["seconds"]) == {"recipe", "by hand"}

@@ -55,6 +55,16 @@ def test_tag_writes_what_the_suffix_says_and_the_second_run_knows_it(photos: Pat
         assert len(list(csv.reader(file))) == 3
 
 
+def test_attributes_are_told_where_they_are_asked_for_and_cost_nothing_else(photos: Path, tmp_path: Path) -> None:
+    plain, asked = tmp_path / "plain.jsonl", tmp_path / "asked.jsonl"
+    for target, more in ((plain, ()), (asked, ("--attributes",))):
+        assert veduta("tag", photos, "--out", target, "-q", *more, at=tmp_path).returncode == 0
+    before, after = ([json.loads(line) for line in file.read_text().splitlines()] for file in (plain, asked))
+    assert not any("attributes" in row for row in before)
+    assert all(len(row["attributes"]) == 10 for row in after)
+    assert [{key: value for key, value in row.items() if key != "attributes"} for row in after] == before
+
+
 def test_a_list_on_standard_input_and_json_lines_on_standard_output(photos: Path, tmp_path: Path) -> None:
     done = veduta("tag", "-", "--out", "-", "--top-k", 2, at=tmp_path, stdin=f"{photos / 'b.jpg'}\n")
     (row,) = [json.loads(line) for line in done.stdout.splitlines()]

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veduta.cli.figures import print_table_evaluation
+from veduta.cli.figures import print_evaluation
 from veduta.evaluation.conditions import Conditions
-from veduta.evaluation.evaluate_table import TableEvaluation
+from veduta.evaluation.evaluate_labels import LabelEvaluation
 from veduta.evaluation.label_figures import judge_labels
+from veduta.evaluation.thresholds import Promise
 from veduta.records import Label
 
 pytest.importorskip("sklearn", reason="the extra evaluate is not installed")
@@ -24,8 +25,9 @@ pytest.importorskip("sklearn", reason="the extra evaluate is not installed")
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
-    (tmp_path / "thumbed" / "thumbs").mkdir(parents=True)
+    (tmp_path / "album" / "pictures").mkdir(parents=True)
     (tmp_path / "labels.csv").write_text("file,kitchen\nset/kitchen/a.jpg,1\n")
+    (tmp_path / "kichen.csv").write_text("class,wider class\nkichen,inside\n")
     for folder in ("kitchen", "church-outdoor", "garage"):
         (tmp_path / "set" / folder).mkdir(parents=True)
         for name in ("a", "b"):
@@ -40,29 +42,36 @@ def veduta(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
 
 
-def test_figures_come_as_a_table_a_file_and_a_page(data: Path, tmp_path: Path) -> None:
-    done = veduta("places100", data, "--json", tmp_path / "figures.json", "--report", tmp_path / "page")
+def test_figures_come_as_tables_files_and_a_page(data: Path, tmp_path: Path) -> None:
+    (data.parent / "map.csv").write_text("class,wider class\nkitchen,inside\nchurch/outdoor,outside\n")
+    asked = ("--wild", data, "--map", data.parent / "map.csv", "--precision-target", "0.8")
+    written = ("--json", tmp_path / "figures.json", "--csv", tmp_path / "tables", "--report", tmp_path / "page")
+    done = veduta("places100", data, *asked, *written)
     assert done.returncode == 0, done.stderr
-    for words in ("top-1 accuracy", "95 % interval", "perfectly calibrated", "garage"):
-        assert words in done.stdout
+    for words in ("top-1 accuracy", "95 % interval", "perfectly calibrated", "garage", "your wider classes",
+                  "everyday labels", "80 % right: Too few photos to promise this", "drop in points"):  # fmt: skip
+        assert words in done.stdout, words
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert figures["model"] == "places100"
-    assert figures["photos"] == 4
-    assert figures["folders_left_out"] == ["garage"]
-    assert {each["name"] for each in figures["figures"]} >= {"top1", "top5", "expected_calibration_error"}
+    assert (figures["schema_version"], figures["model"], figures["photos"]) == (2, "places100", 4)
+    assert list(figures["not_judged"]) == ["garage"]
+    assert [each["labels"] for each in figures["levels"]] == ["map", "coarse"]
+    assert {each["name"] for each in figures["figures"]} >= {"top1", "top5", "top1_error", "log_loss", "brier_score"}
+    assert [each["precision"] for each in figures["promises"]] == [0.8]
+    assert [each["drop"] for each in figures["drops"]] == [0.0, 0.0]
     assert (tmp_path / "page" / "index.html").is_file()
+    assert len((tmp_path / "tables" / "photos.csv").read_text().splitlines()) == 5
 
 
 def test_figures_are_told_and_written_before_a_report_that_fails(data: Path, tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "index.html").write_text('<meta name="generator" content="Veduta mistakes">')
-    (tmp_path / "report" / "thumbs").write_text("a file where a folder must be")
+    (tmp_path / "report" / "index.html").write_text('<meta name="generator" content="Veduta evaluation">')
+    (tmp_path / "report" / "pictures").write_text("a file where a folder must be")
     done = veduta("places100", data, "--json", tmp_path / "figures.json", "--report", tmp_path / "report")
     assert done.returncode == 6, done.stderr
     assert "top-1 accuracy" in done.stdout
     assert json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["photos"] == 4
     assert f"wrote {tmp_path / 'figures.json'}" in done.stderr.replace("\n", "")
-    assert "thumbs" in done.stderr
+    assert "pictures" in done.stderr
 
 
 def test_another_size_is_told_in_the_table_the_file_and_the_page(data: Path, tmp_path: Path) -> None:
@@ -80,19 +89,33 @@ def test_a_model_of_many_labels_is_told_label_by_label(capsys: pytest.CaptureFix
     present = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], bool)
     said = np.array([[0.9, 0.1, 0.1], [0.2, 0.8, 0.1], [0.7, 0.9, 0.2], [0.1, 0.1, 0.1]], np.float32)
     labels = [Label(name, name) for name in ("sea", "[red]trees", "desert")]
-    print_table_evaluation(
-        TableEvaluation(
+    print_evaluation(
+        LabelEvaluation(
             Conditions("mine", "0123", 96, 128, calibrated=False),
             judge_labels(labels, said, present, "album"),
-            left_out=("fog",),
+            left_out={"fog": ("frog",)},
+            paths=("a", "b", "c", "d"),
+            promises={
+                "sea": (Promise(0.9, 0.95, 4, 29, 0.875, 2, 2, 0.22),),
+                "[red]trees": (Promise(0.9, 0.95, 4, 29),),
+            },
+            examples=(),
+            places=(0, 1),
             failures=(),
         )
     )
     told = capsys.readouterr().out
-    for words in ("mine at 96 pixels on album", "mean average precision", "100.0%", "[red]trees"):
-        assert words in told
-    for words in ("no photo has them: desert", "their name: fog", "not calibrated"):
-        assert words in told
+    for words in (
+        "mine at 96 pixels on album",
+        "mean average precision",
+        "100.0%",
+        "[red]trees",
+        "from, for 90 %",
+        "0.875",
+    ):
+        assert words in told, words
+    for words in ("no photo has them: 'desert'", "their name: fog (frog?)", "not calibrated"):
+        assert words in told, words
 
 
 def test_json_on_standard_output_is_nothing_else_and_a_broken_photo_is_told(data: Path) -> None:
@@ -106,21 +129,40 @@ def test_json_on_standard_output_is_nothing_else_and_a_broken_photo_is_told(data
     assert {each["folder"] for each in figures["folders"]} == {"kitchen", "church-outdoor"}
 
 
+def test_a_map_of_labels_and_a_split_of_a_manifest_are_taken(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("folder,label\ngarage,parking_lot\n")
+    rows = ("set/garage/a.jpg,garage,train", "set/garage/b.jpg,garage,test", "set/kitchen/a.jpg,kitchen,test")
+    (tmp_path / "set.csv").write_text("\n".join(("path,label,split", *rows)))
+    done = veduta("places100", tmp_path / "set.csv", "--labels", tmp_path / "labels.csv", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["data"], figures["photos"], figures["not_judged"]) == ("set, test", 2, {})
+    assert {each["folder"]: each["label"] for each in figures["folders"]} == {
+        "garage": "parking_lot",
+        "kitchen": "kitchen",
+    }
+    done = veduta("places100", tmp_path / "set.csv", "--split", "train", "--same", "garage=parking_lot", "--json", "-")
+    assert json.loads(done.stdout)["data"] == "set, train"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["places999", "DATA"], 3, "places100"),
         (["places100", "none"], 2, "none"),
-        (["places100", "DATA", "--same", "garage=storage"], 2, "--coarse"),
+        (["places100", "DATA", "--same", "garage=storage"], 2, "no label that is judged"),
+        (["places100", "DATA", "--labels", "DATA/../labels.csv"], 2, "its first line is folder,label"),
+        (["places100", "DATA", "--map", "DATA/../kichen.csv"], 2, "did you mean 'kitchen'"),
+        (["places100", "DATA", "--precision-target", "99"], 2, "between 0 and 1"),
+        (["places100", "DATA", "--csv", "DATA/kitchen/a.jpg"], 6, "is a file"),
         (["places100", "DATA", "--coarse", "--same", "garage"], 2, "ice_skating=ice_rink"),
         (["places100", "DATA/kitchen"], 2, "class folders"),
         (["places100", "DATA", "--json", "no/such/folder/x.json"], 2, "no such folder"),
         (["places100", "DATA", "--json", "DATA"], 6, "no plain file"),
         (["places100", "DATA/../labels.csv"], 2, "one label for each photo"),
-        (["places100", "DATA/../labels.csv", "--report", "page"], 2, "--report"),
         (["places100", "DATA", "--size", "7"], 2, "32 to 1024"),
         (["places100", "DATA", "--report", "DATA/kitchen/a.jpg"], 2, "is a file"),
-        (["places100", "DATA", "--report", "DATA/../thumbed"], 2, "did not write"),
+        (["places100", "DATA", "--report", "DATA/../album"], 2, "did not write"),
     ],
 )
 def test_what_cannot_be_meant_gets_one_sentence_and_its_code(

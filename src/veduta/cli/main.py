@@ -11,6 +11,7 @@ import typer
 
 from veduta import __version__
 from veduta.cli import exits
+from veduta.cli.compare import compare
 from veduta.cli.dataset import dataset
 from veduta.cli.embed import embed
 from veduta.cli.evaluate import evaluate
@@ -36,6 +37,7 @@ app.command()(explain)
 app.command()(embed)
 app.command()(evaluate)
 app.command()(train)
+app.command()(compare)
 app.command()(samples)
 app.add_typer(dataset, name="dataset")
 app.add_typer(models, name="models")

@@ -110,6 +110,7 @@ def load_taggers(
     drop: list[str] | None,
     top_k: int,
     embedding: bool = False,
+    attributes: bool = False,
     size: int | None = None,
 ) -> list[Tagger]:
     """The asked models, or the bundled one."""
@@ -127,6 +128,7 @@ def load_taggers(
             drop=drop or (),
             top_k=top_k,
             embedding=embedding,
+            attributes=attributes,
             size=size,
         )
         for name in models or [DEFAULT_MODEL]
