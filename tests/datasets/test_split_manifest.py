@@ -139,3 +139,12 @@ def test_a_label_whose_photos_stay_together_can_not_be_judged() -> None:
     groups = [f"film {place // 3}" for place in range(12)] + ["one film"] * 12
     with pytest.raises(UsageError, match="12 photos of one label can't be parted"):
         folds_of(targets, 3, 0, groups)
+
+
+@pytest.mark.parametrize(("classes", "photos", "folds"), [(27, 4, 5), (3, 2, 5), (40, 3, 10), (2, 7, 5)])
+def test_parts_are_of_one_size_also_where_a_class_has_fewer_photos_than_there_are_parts(
+    classes: int, photos: int, folds: int
+) -> None:
+    parts = folds_of(np.arange(classes * photos) % classes, folds, seed=0)
+    sizes = np.bincount(parts, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,8 +129,9 @@ def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 
     """Give each kept photo its split, so that every label has its share in each and no group lies across two.
 
     Groups are dealt out whole, those with the rarest label first, larger before smaller, else as the seed draws them;
-    each goes where most photos of its rarest label are still missing (after Sechidis et al. 2011). A label with as many
-    groups as there are splits is in all of them. Photos that have a split keep it, unless ``anew``.
+    each goes where most photos of its rarest label are still missing, among equals where most of its labels and then
+    most photos are (Sechidis et al. 2011). A label with as many groups as there are splits is in all of them. Photos
+    that have a split keep it, unless ``anew``.
 
     Raises UsageError where a split would stay empty, or a photo's own split is none of those asked for.
     """
@@ -155,7 +156,13 @@ def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 
     for name in sorted((name for name, split in given.items() if not split), key=rarest):
         labels = Counter(label for place in groups[name] for label in entries[place].labels or ("",))
         rare = min(labels, key=lambda label: (frequency[label], label))
-        needs = {split: (missing[split][rare], sum(missing[split][label] for label in labels)) for split in shares}
+        needs = {
+            # Rounded: shares of the same size are equals.
+            split: tuple(
+                round(need, 6) for need in (each.of[rare], sum(each.of[label] for label in labels), each.photos)
+            )
+            for split, each in missing.items()
+        }
         _deal(entries, groups[name], max(needs, key=lambda split: needs[split]), missing)
     found = Counter(entry.split for entry in entries if not entry.dropped)
     for split in shares:
@@ -178,29 +185,37 @@ def _given(entries: list[Entry], members: list[int], shares: Mapping[str, float]
     return names[0] if names else ""
 
 
-def _wanted(
-    entries: list[Entry], groups: Mapping[str, list[int]], shares: Mapping[str, float]
-) -> dict[str, dict[str, float]]:
-    """How many photos of each label a split should get; no label is "", of photos that have none."""
+@dataclass(slots=True)
+class _Missing:
+    """The photos that a split should still get: in all, and ``of`` each label; "" are those that have none."""
+
+    photos: float
+    of: dict[str, float]
+
+
+def _wanted(entries: list[Entry], groups: Mapping[str, list[int]], shares: Mapping[str, float]) -> dict[str, _Missing]:
+    """What each split should get."""
     photos: Counter[str] = Counter()
     units: Counter[str] = Counter()
     for members in groups.values():
         labels = Counter(label for place in members for label in entries[place].labels or ("",))
         photos += labels
         units.update(labels.keys())
-    wanted: dict[str, dict[str, float]] = {split: {} for split in shares}
+    count = sum(map(len, groups.values()))
+    wanted = {split: _Missing(share * count, {}) for split, share in shares.items()}
     largest = max(shares, key=lambda split: shares[split])
-    for label, count in photos.items():
+    for label, having in photos.items():
         for split, share in shares.items():
             # One at least, where there are enough; the largest part gives it.
             least = 1.0 if units[label] >= len(shares) and split != largest else 0.0
-            wanted[split][label] = max(least, share * count)
-        wanted[largest][label] = count - sum(wanted[split][label] for split in shares if split != largest)
+            wanted[split].of[label] = max(least, share * having)
+        wanted[largest].of[label] = having - sum(wanted[split].of[label] for split in shares if split != largest)
     return wanted
 
 
-def _deal(entries: list[Entry], members: list[int], split: str, missing: dict[str, dict[str, float]]) -> None:
+def _deal(entries: list[Entry], members: list[int], split: str, missing: dict[str, _Missing]) -> None:
     for place in members:
         entries[place] = replace(entries[place], split=split)
+        missing[split].photos -= 1
         for label in entries[place].labels or ("",):
-            missing[split][label] -= 1
+            missing[split].of[label] -= 1
