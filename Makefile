@@ -52,6 +52,9 @@ places100: $(VENV)/.dev ## train the bundled model again (some 80 minutes on two
 	$(BIN)/veduta recipe places100 --data $(SHARED)/data \
 	    --weights $(SHARED)/weights/mobilenet_v2_imagenet.safetensors --out src/veduta/models/places100
 
+attributes: $(VENV)/.dev ## learn the attributes of the bundled model again (some minutes)
+	$(BIN)/veduta recipe attributes --data $(SHARED)/data --bundle src/veduta/models/places100
+
 clean: ## remove what the targets made, the environment included
 	rm -rf $(VENV) build
 
@@ -66,4 +69,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev,bench]'
 	touch $@ $(VENV)/.run
 
-.PHONY: help run test test-all check format bench bench-quick load places100 clean
+.PHONY: help run test test-all check format bench bench-quick bench-classes load places100 attributes clean

@@ -75,6 +75,19 @@ def test_each_way_to_sets_of_labels_is_measured(cache: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_attributes_are_judged_beside_the_frequencies_alone(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("attributes", cache, tmp_path)
+    photos, categories = found["figures"]["held out"]
+    assert (photos["by_category"], categories["by_category"]) == (False, True)
+    for figures in (photos, categories):
+        assert (figures["photos"], figures["attributes"]) == (420, 68)
+        assert 0.4 < figures["precision"]["frequencies"] < 0.55
+        assert figures["precision"]["gain_interval"][0] < figures["precision"]["gain_interval"][1]
+    assert len(found["figures"]["each attribute"]) == 68
+    assert len(found["must_reach"]) == 2
+
+
+@pytest.mark.slow
 def test_graph_and_torch_agree_wherever_they_are_compared(cache: Path, tmp_path: Path) -> None:
     figures = run_bench("agreement", cache, tmp_path)["figures"]
     assert all(model["graph against torch"]["same_first_label"] == 1 for model in figures.values())

@@ -37,6 +37,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         ],
         "embedding": None if bundle.embedding is None else bundle.embedding.size,
         "evidence": None if bundle.evidence is None else bundle.evidence.threshold,
+        "attributes": [] if bundle.attributes is None else [label.id for label in bundle.attributes.labels],
         "architecture": bundle.architecture,
         "weights": bundle.has_weights,
         "license": bundle.license,
@@ -64,6 +65,9 @@ def facts_table(bundle: Bundle, outputs: dict[str, list[int | str | None]]) -> T
         table.add_row("embedding", f"{bundle.embedding.size} numbers")
     if bundle.evidence is not None:
         table.add_row("evidence", f"nothing fits below {bundle.evidence.threshold:g}: {bundle.evidence.reason}")
+    if bundle.attributes is not None:
+        by_photo = bundle.attributes.sources.count("photo")
+        table.add_row("attributes", f"{len(bundle.attributes.labels)}, {by_photo} of them by the photo's own features")
     if outputs:
         table.add_row("outputs", ", ".join(f"{name} {_shape_text(shape)}" for name, shape in outputs.items()))
     table.add_row("architecture", bundle.architecture or "not told")

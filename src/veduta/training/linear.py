@@ -96,8 +96,9 @@ def _fit_one(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     regression = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_EXACT_ENOUGH)
     with warnings.catch_warnings():
-        # So many iterations come near enough.
+        # So many iterations come near enough, and few photos of many classes are no mistake.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         regression.fit(rows, truth)
     if len(regression.classes_) == 2 and truth.dtype.kind == "i":
         # scikit-learn tells two classes by one number; a softmax of half of it each way says the same.
