@@ -40,7 +40,8 @@ _SEED = 0
 SUN27_SIZE = 320
 # Fine-tuning sees smaller crops than the model looks at afterwards.
 _LOOKED_AT, _TRAINED_ON = 288, 224
-_NATURAL_SIZE = 224
+# places100 makes its photos 1.75 times as large, so this is what fills its 224-pixel crops and a little more.
+_NATURAL_SIZE, _NATURAL_SIDE, _FROZEN_SIZE = 160, 224, 224
 
 #: Makes a model of a manifest in a folder.
 Recipe = Callable[[Path, Path], Bundle | None]
@@ -154,7 +155,7 @@ def _natural(report: Report, photos: LabelledSet, epochs: int, out: Path) -> Non
 
     def finetune(data: Path, run: Path) -> Bundle | None:
         return veduta.train(
-            data, run, recipe="finetune", weights=DEFAULT_MODEL, size=_NATURAL_SIZE, side=_NATURAL_SIZE, epochs=epochs
+            data, run, recipe="finetune", weights=DEFAULT_MODEL, size=_NATURAL_SIZE, side=_NATURAL_SIDE, epochs=epochs
         )
 
     frozen, tuned = _frozen(photos, out), _tested(photos, "finetune", finetune, out)
@@ -180,7 +181,7 @@ def _natural(report: Report, photos: LabelledSet, epochs: int, out: Path) -> Non
 
 def _frozen(photos: LabelledSet, out: Path) -> Answers:
     """What is usually written by hand: ImageNet's network as it is, and scikit-learn."""
-    backbone = write_backbone("mobilenet_v2", MOBILENET_WEIGHTS, _NATURAL_SIZE, out / "backbone-natural")
+    backbone = write_backbone("mobilenet_v2", MOBILENET_WEIGHTS, _FROZEN_SIZE, out / "backbone-natural")
     assert backbone.embedding is not None
     name = backbone.embedding.name
     pixels = read_pixels([entry.path for entry in photos.manifest.entries], backbone.preprocessing)

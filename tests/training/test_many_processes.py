@@ -110,8 +110,9 @@ def _by_two(command: list[str]) -> list[list[str]]:
     [
         {},
         pytest.param({"optimizer": "sgd", "learning_rate": 0.01, "class_weights": "balanced"}, marks=pytest.mark.slow),
+        pytest.param({"train_last": 1, "best_by": "calibrated_loss"}, marks=pytest.mark.slow),
     ],
-    ids=["adamw", "sgd"],
+    ids=["adamw", "sgd", "last-block"],
 )
 def test_two_processes_come_to_the_weights_of_one(tmp_path: Path, decay: dict[str, Any]) -> None:
     schedule = MIXED | decay
