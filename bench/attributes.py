@@ -14,8 +14,14 @@ from bench.report import Report, Table, Verdict
 from bench.settings import DATA, Settings
 from veduta.labels.attributes import sun_attributes
 from veduta.models.bundle import Bundle
-from veduta.training.places100.attribute_figures import AttributeFigure, AttributeFigures, each_attribute, figures_of
-from veduta.training.places100.attribute_model import FOLDS
+from veduta.training.places100.attribute_figures import (
+    ROUNDS,
+    AttributeFigure,
+    AttributeFigures,
+    each_attribute,
+    figures_of,
+)
+from veduta.training.places100.attribute_model import CHOICES, FOLDS
 from veduta.training.places100.attributes import EVERY, read_model
 
 # Of so many training photos of each category the full measurement takes every third, as the recipe does.
@@ -33,10 +39,11 @@ def run(settings: Settings) -> Report:
         cache=settings.out / "attributes-embeddings.npz",
     )
     found: list[AttributeFigures] = []
+    choices, rounds = (CHOICES[:1], 5) if settings.scale.name == "tiny" else (CHOICES, ROUNDS)
     for by_category in (False, True):
         for seed in range(settings.scale.rounds):
-            judged = model.judge(by_category, seed)
-            found.append(figures_of(judged, model.annotated, by_category))
+            judged = model.judge(by_category, seed, choices)
+            found.append(figures_of(judged, model.annotated, by_category, rounds))
             if not by_category and not seed:
                 each = each_attribute(judged, model.annotated, sun_attributes())
                 report.figures["each attribute"] = [asdict(figure) for figure in each]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from veduta.labels.attributes import sun_attributes
 from veduta.models.bundle import Bundle
 from veduta.models.store import BUNDLED
 from veduta.recognition.tagger import load
-from veduta.training.places100 import attribute_figures
+from veduta.training.places100 import attributes
+from veduta.training.places100.attribute_figures import figures_of
+from veduta.training.places100.attribute_model import AttributeModel, Choice
 from veduta.training.places100.attributes import _training_photos, _with_section, add_attributes
 from veduta.training.places100.photos import HOLD_OUT_LIST
 
@@ -69,7 +72,8 @@ def test_the_shipped_table_is_small_and_is_what_the_card_says() -> None:
 def test_few_photos_go_the_whole_way_into_a_bundle(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attribute_figures, "_ROUNDS", 3)
+    monkeypatch.setattr(attributes, "figures_of", partial(figures_of, rounds=3))
+    monkeypatch.setattr(AttributeModel, "_choose", lambda *_: Choice(4.0, 0.85))
     folder, told = _copy(tmp_path), list[str]()
     before = Bundle.load(folder)
     made = add_attributes(folder, _few(shared_data, tmp_path / "data"), note=told.append)

@@ -23,7 +23,7 @@ from veduta.training.places100.attribute_model import (
 from veduta.training.places100.frequencies import Numbers
 
 # Each draw costs some three tenths of a second.
-_ROUNDS = 200
+ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class AttributeFigure:
     frequencies: float
 
 
-def figures_of(judged: Judged, annotated: Annotated, by_category: bool) -> AttributeFigures:
-    """All figures of a judgement."""
+def figures_of(judged: Judged, annotated: Annotated, by_category: bool, rounds: int = ROUNDS) -> AttributeFigures:
+    """All figures of a judgement; the bootstrap draws photos so many ``rounds``."""
     seen, part = annotated.seen, judged.part
     common = common_attributes(seen)
     true, said = seen[:, common], judged.probabilities[:, common]
@@ -111,10 +111,10 @@ def figures_of(judged: Judged, annotated: Annotated, by_category: bool) -> Attri
         by_category=by_category,
         photos=len(true),
         attributes=int(common.sum()),
-        precision=_compare(precision, *both, part),
-        within=_compare(within, *both, part),
-        ranking=_compare(order, *both, part),
-        calibration=calibration_error_of(said, true, rounds=_ROUNDS),
+        precision=_compare(precision, *both, part, rounds),
+        within=_compare(within, *both, part, rounds),
+        ranking=_compare(order, *both, part, rounds),
+        calibration=calibration_error_of(said, true, rounds=rounds),
         choices=judged.choices,
     )
 
@@ -145,6 +145,7 @@ def _compare(
     frequencies: Numbers,
     present: NDArray[np.bool_],
     part: NDArray[np.int64],
+    rounds: int,
 ) -> Comparison:
     def both(
         ours: Numbers, theirs: Numbers, present: NDArray[np.bool_], part: NDArray[np.int64]
@@ -152,7 +153,7 @@ def _compare(
         return np.array([figure(ours, present, part), figure(theirs, present, part)])
 
     values = both(model, frequencies, present, part)
-    drawn = bootstrap_values(both, model, frequencies, present, part, rounds=_ROUNDS)
+    drawn = bootstrap_values(both, model, frequencies, present, part, rounds=rounds)
     low, high = np.quantile(np.column_stack([drawn, drawn[:, 0] - drawn[:, 1]]), (0.025, 0.975), axis=0)
     intervals = [(float(least), float(most)) for least, most in zip(low, high, strict=True)]
     return Comparison(float(values[0]), intervals[0], float(values[1]), intervals[1], intervals[2])

@@ -52,7 +52,7 @@ class Scenes:
 
     Attributes:
         variances: of the embeddings along each axis, ``[d]``; their sum is 1.
-        by_class: the sum of the embeddings of each class along each axis, over all m photos, ``[d, classes]``.
+        by_class: what the photos of each class add to the mean of all m along each axis, ``[d, classes]``.
         photos: m.
     """
 
@@ -167,15 +167,18 @@ class AttributeModel:
         numbers = (each.astype(np.float32) for each in (frequencies.shrunk.T, weight, constant))
         return AttributeTable(spec, *numbers), choice
 
-    def judge(self, by_category: bool, seed: int = 0) -> Judged:
-        """Hold out each fold in turn; nothing of its photos was looked at for its answers, by no choice either."""
+    def judge(self, by_category: bool, seed: int = 0, choices: Sequence[Choice] = CHOICES) -> Judged:
+        """Hold out each fold in turn; nothing of its photos was looked at for its answers, by no choice either.
+
+        For each fold one of ``choices`` is made.
+        """
         photos = self.annotated
         part = photos.parts(by_category, seed, np.ones(len(photos.place), bool))
         found, counted = (np.zeros(photos.seen.shape) for _ in range(2))
-        choices = []
+        chosen = []
         for fold in range(FOLDS):
             inside = part != fold
-            choice = self._choose(inside, seed)
+            choice = self._choose(inside, seed, choices)
             by_photo, scaling = self._scaling(choice, inside, seed)
             answers = self._answers(inside, (choice.weight,))
             said = np.where(
@@ -184,17 +187,19 @@ class AttributeModel:
                 _probabilities(answers.scene, scaling["scene"]),
             )
             found[~inside], counted[~inside] = said[~inside], answers.counted[~inside]
-            choices.append(choice)
-        return Judged(found, counted, part, tuple(choices))
+            chosen.append(choice)
+        return Judged(found, counted, part, tuple(chosen))
 
-    def _choose(self, inside: NDArray[np.bool_], seed: int) -> Choice:
+    def _choose(self, inside: NDArray[np.bool_], seed: int, choices: Sequence[Choice] = CHOICES) -> Choice:
         """What did best on the photos ``inside`` while categories were held out in turn."""
-        scores, seen = dict.fromkeys(CHOICES, 0.0), self.annotated.seen
+        if len(choices) == 1:
+            return choices[0]
+        scores, seen = dict.fromkeys(choices, 0.0), self.annotated.seen
         common = seen[inside].sum(axis=0) >= FEWEST
         for dealing in range(_DEALINGS):
             part = self.annotated.parts(True, seed + 1 + dealing, inside)
-            held_out = self._held_out(part, _WEIGHTS)
-            for choice in CHOICES:
+            held_out = self._held_out(part, sorted({choice.weight for choice in choices}))
+            for choice in choices:
                 scores[choice] += precision_within(held_out.mixed(choice)[:, common], seen[:, common], part)
         return max(scores, key=lambda choice: scores[choice])
 
