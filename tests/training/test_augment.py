@@ -13,6 +13,7 @@ from veduta.training.augment import (
     _recolour,
     augment,
     draw_mixture,
+    with_changes,
 )
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
@@ -177,6 +178,19 @@ def test_brightness_alone_makes_all_pixels_lighter_or_darker_by_one_factor() -> 
 def test_an_augmentation_that_can_not_be_meant_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(TrainingError, match=next(iter(values))):
         Augmentation(**values)  # type: ignore[arg-type]
+
+
+def test_changes_that_are_asked_for_by_name_come_over_the_usual_ones() -> None:
+    usual = Augmentation(min_area=0.25, jitter=0.1)
+    assert with_changes(usual, {}) == usual
+    assert with_changes(usual, {"rotation": 10.0, "flip": False}) == replace(usual, rotation=10.0, flip=False)
+    assert with_changes(usual, {"crop": 0.7}) == replace(usual, min_area=0.7)
+    photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    whole = with_changes(usual, {"crop": 1, "jitter": 0, "flip": False})
+    shrunk = np.array(Image.fromarray(photo).resize((16, 16), Image.Resampling.BICUBIC))
+    assert np.array_equal(augment(photo, 16, whole, (0, 0, 0)), shrunk)
+    with pytest.raises(TrainingError, match="rotation is 200"):
+        with_changes(usual, {"rotation": 200})
 
 
 def test_the_draw_of_a_mixture_follows_from_seed_epoch_and_step() -> None:

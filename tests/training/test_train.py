@@ -19,6 +19,7 @@ import veduta
 from veduta.errors import TrainingError, UsageError
 from veduta.models.bundle import Bundle
 from veduta.training import recipes
+from veduta.training.augment import Augmentation
 from veduta.training.fitted import Verdict
 from veduta.training.options import Options
 from veduta.training.photo_sets import PhotoFiles, PhotoSet
@@ -55,6 +56,14 @@ def test_options_reach_the_schedule_under_its_own_names() -> None:
         class_weights="balanced",
         mixup=0.2,
         cutmix=1.0,
+        crop=0.3,
+        flip=False,
+        jitter=0.1,
+        rotation=10.0,
+        shift=0.1,
+        zoom=0.2,
+        shear=5.0,
+        brightness=0.3,
         search=True,
         trials=7,
         head_epochs=9,
@@ -74,7 +83,19 @@ def test_options_reach_the_schedule_under_its_own_names() -> None:
     )
     assert (schedule.batch_size, schedule.decay, schedule.epochs, schedule.patience) == (20, "constant", 4, 0)
     assert (schedule.side, schedule.train_last, schedule.seed, schedule.label_smoothing) == (96, 3, 5, 0.0)
-    assert (schedule.class_weights, schedule.augmentation.mixup, schedule.augmentation.cutmix) == ("balanced", 0.2, 1.0)
+    assert schedule.class_weights == "balanced"
+    assert schedule.augmentation == Augmentation(
+        min_area=0.3,
+        flip=False,
+        jitter=0.1,
+        rotation=10.0,
+        shift=0.1,
+        zoom=0.2,
+        shear=5.0,
+        brightness=0.3,
+        mixup=0.2,
+        cutmix=1.0,
+    )
     assert schedule.clip_norm == DEFAULTS["finetune", "sgd"].clip_norm
     assert (recipe.trials, recipe.head_epochs, recipe.size, recipe.validation_share) == (7, 9, 64, 0.3)
     assert (recipe.task, recipe.architecture, recipe.weights) == ("multi_label", "resnet18", "hub")

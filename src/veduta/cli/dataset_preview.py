@@ -38,24 +38,16 @@ def preview(
     from veduta.datasets.manifest import read_data
     from veduta.errors import UsageError
     from veduta.reports.dataset import changes_sheet
-    from veduta.training.augment import Augmentation
+    from veduta.training.augment import Augmentation, with_changes
     from veduta.training.preview import preview as change
     from veduta.whole_file import check_place, write_whole
 
     if out.suffix.lower() != ".png":
         raise UsageError(f"--out {out}: the picture is a PNG; end its name in .png.")
     check_place(out)
-    how = Augmentation(
-        min_area=crop,
-        max_aspect=Augmentation().max_aspect if crop < 1 else 1.0,
-        jitter=jitter,
-        flip=flip,
-        rotation=rotation,
-        brightness=brightness,
-        shift=shift,
-        zoom=zoom,
-        shear=shear,
-    )
+    changes = {"crop": crop, "jitter": jitter, "flip": flip, "brightness": brightness}
+    changes |= {"rotation": rotation, "shift": shift, "zoom": zoom, "shear": shear}
+    how = with_changes(Augmentation(), changes)
     found = change(read_data(data), how, photos=photos, size=size, seed=seed)
     write_whole(out, changes_sheet(found.headings, found.rows))
     say(f"wrote {out}")

@@ -15,6 +15,7 @@ _TRANSFER = "transfer"
 _FINETUNE = "finetune"
 _STEPS = "finetune, scratch: how long and how fast"
 _PHOTOS = "finetune, scratch: photos and loss"
+_CHANGES = "finetune, scratch: random changes of training photos (see veduta dataset preview)"
 _SEARCH = "finetune, scratch: search for better settings"
 _MACHINE = "This run"
 
@@ -205,13 +206,87 @@ Side = Annotated[
         rich_help_panel=_PHOTOS,
     ),
 ]
+Crop = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Smallest part of a photo that a random crop keeps; 1 keeps all of it.",
+        show_default="0.5; scratch 0.25",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip/--no-flip", help="Mirror one photo in two.", show_default="flip", rich_help_panel=_CHANGES),
+]
+Jitter = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Brightness, contrast and saturation vary by up to this share.",
+        show_default="0.2",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Rotation = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=180,
+        help="Turn by up to so many degrees to either side.",
+        show_default="0",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Shift = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Move by up to this share of width and height.",
+        show_default="0",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Zoom = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Make things larger or smaller by a factor of up to 1 + this.",
+        show_default="0",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Shear = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=60,
+        help="Slant by up to so many degrees, along rows.",
+        show_default="0",
+        rich_help_panel=_CHANGES,
+    ),
+]
+Brightness = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Make lighter or darker by up to this share.",
+        show_default="0",
+        rich_help_panel=_CHANGES,
+    ),
+]
 Mixup = Annotated[
     float | None,
     typer.Option(
         min=0,
         help="Blend each photo with another, α of Beta(α, α); try 0.2 where photos are few.",
         show_default="0",
-        rich_help_panel=_PHOTOS,
+        rich_help_panel=_CHANGES,
     ),
 ]
 Cutmix = Annotated[
@@ -220,7 +295,7 @@ Cutmix = Annotated[
         min=0,
         help="Paste a rectangle of another photo into each, α of Beta(α, α).",
         show_default="0",
-        rich_help_panel=_PHOTOS,
+        rich_help_panel=_CHANGES,
     ),
 ]
 LabelSmoothing = Annotated[

@@ -7,7 +7,9 @@ epoch is always changed in the same way, however many workers or processes there
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,9 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 #: Degrees; a photo that is sheared further shows nothing.
 STEEPEST = 60
+
+#: What may be asked for by name, see ``with_changes``.
+CHANGES = ("crop", "flip", "jitter", "rotation", "shift", "zoom", "shear", "brightness", "mixup", "cutmix")
 
 # The seed of a mixture must not be that of a photo.
 _MIXTURE = 1
@@ -85,6 +90,18 @@ class Augmentation:
     def moves(self) -> bool:
         """Whether a photo is moved as a whole before its crop."""
         return bool(self.rotation or self.shift or self.zoom or self.shear)
+
+
+def with_changes(usual: Augmentation, asked: Mapping[str, Any]) -> Augmentation:
+    """``usual`` with the changes that are asked for by name, those of ``CHANGES``.
+
+    ``crop`` is the smallest part of a photo that a random crop keeps; at 1 all of a square photo is kept, as it is.
+    Raises TrainingError for impossible values.
+    """
+    named = {name: value for name, value in asked.items() if name != "crop"}
+    if "crop" in asked:
+        named |= {"min_area": asked["crop"], "max_aspect": 1.0 if asked["crop"] == 1 else usual.max_aspect}
+    return replace(usual, **named)
 
 
 def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -35,6 +35,14 @@ class Options:
     weight_decay: float | None = None
     batch_size: int | None = None
     side: int | None = None
+    crop: float | None = None
+    flip: bool | None = None
+    jitter: float | None = None
+    rotation: float | None = None
+    shift: float | None = None
+    zoom: float | None = None
+    shear: float | None = None
+    brightness: float | None = None
     mixup: float | None = None
     cutmix: float | None = None
     label_smoothing: float | None = None

@@ -24,6 +24,7 @@ from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Task, check_target
 from veduta.recognition.tagger import DEFAULT_MODEL
+from veduta.training.augment import CHANGES, with_changes
 from veduta.training.batch_norms import rebase_statistics
 from veduta.training.checkpoints import Origin
 from veduta.training.custom_bundle import Making, write_custom_bundle
@@ -105,13 +106,13 @@ def recipe_for(name: RecipeName, options: Options) -> Recipe:
     usual = DEFAULTS["scratch" if fresh else "finetune", options.optimizer or "adamw"]
     asked = {_FIELDS.get(each, each): value for each, value in options.given.items()}
     schedule = {each.name: asked[each.name] for each in fields(Schedule) if each.name in asked}
-    changes = {each: asked[each] for each in ("mixup", "cutmix") if each in asked}
+    changes = {each: asked[each] for each in CHANGES if each in asked}
     return Recipe(
         options.architecture,
         None if fresh else options.weights or DEFAULT_MODEL,
         SIZE if options.size is None else options.size,
         options.validation,
-        replace(usual, **schedule, augmentation=replace(usual.augmentation, **changes)),
+        replace(usual, **schedule, augmentation=with_changes(usual.augmentation, changes)),
         cast("Task | None", options.task),
         options.head_epochs or 0,
         (options.trials or TRIALS) if options.search else 0,
