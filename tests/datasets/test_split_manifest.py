@@ -139,6 +139,8 @@ def test_a_label_whose_photos_stay_together_can_not_be_judged() -> None:
     groups = [f"film {place // 3}" for place in range(12)] + ["one film"] * 12
     with pytest.raises(UsageError, match="12 photos of one label can't be parted"):
         folds_of(targets, 3, 0, groups)
+    parts = folds_of(targets, 3, 0, groups, learnt_besides=True)
+    assert len(set(parts[12:])) == 1
 
 
 @pytest.mark.parametrize(("classes", "photos", "folds"), [(27, 4, 5), (3, 2, 5), (40, 3, 10), (2, 7, 5)])

@@ -218,6 +218,30 @@ def test_what_fine_tuning_does_not_better_is_not_exported(
     assert "The classifier was trained alone first, for up to 5 epochs, then all layers were trained" in card
 
 
+def test_held_out_photos_teach_the_last_classifier_where_it_is_better(
+    photos: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "judge", lambda *_given: Verdict(5.0, 6.0))
+    asked = {"epochs": 1, "validation": 0.6, "batch_size": 4, "head_epochs": 1}
+    plain, config, said = _fine_tuned(photos, start, tmp_path / "plain", refit=False, **asked)
+    assert "refit" not in config
+    assert not any("all photos" in words for words in said)
+    bundle, config, said = _fine_tuned(photos, start, tmp_path / "refit", **asked)
+    losses = config["refit"]
+    assert losses["calibrated_loss_after"] < losses["calibrated_loss_before"] == 5.0
+    assert any(words.startswith("The classifier was fitted again, to all photos") for words in said)
+    assert "The classifier was fitted again, to all photos" in (bundle.path / "README.md").read_text()
+    assert plain.weights is not None
+    assert bundle.weights is not None
+    before, after = load_file(plain.weights), load_file(bundle.weights)
+    assert [name for name in before if not torch.equal(before[name], after[name])] == [
+        name for name in before if name.startswith("classifier.")
+    ]
+    assert bundle.metrics[0].count == plain.metrics[0].count
+    again, _, _ = _fine_tuned(photos, start, tmp_path / "refit", **asked)
+    assert again.bundle_id == bundle.bundle_id
+
+
 def test_data_that_say_what_is_held_out_want_no_share(photos: Path, tmp_path: Path) -> None:
     rows = ["path,label,split"]
     for place in ("day", "night"):

@@ -132,6 +132,15 @@ HeadEpochs = Annotated[
         rich_help_panel=_FINETUNE,
     ),
 ]
+Refit = Annotated[
+    bool | None,
+    typer.Option(
+        "--refit/--no-refit",
+        help="At the end, fit the classifier to all photos, where held-out ones are then told better.",
+        show_default="refit",
+        rich_help_panel=_FINETUNE,
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

@@ -65,15 +65,22 @@ def hold_out_share(
 
 
 def folds_of(
-    targets: NDArray[np.int64] | NDArray[np.float32], folds: int, seed: int, groups: Sequence[str] | None = None
+    targets: NDArray[np.int64] | NDArray[np.float32],
+    folds: int,
+    seed: int,
+    groups: Sequence[str] | None = None,
+    *,
+    learnt_besides: bool = False,
 ) -> NDArray[np.int64]:
     """The part ``[n]`` of each photo, 0 to ``folds`` - 1, so that each class, or each label, has its share in each.
 
     ``groups`` ``[n]`` names photos that stay in one part, "" those that may go alone. Raises UsageError where a part
-    would stay empty, or a label would lie in one part alone, for then nothing is left to learn it from without.
+    would stay empty, or a label would lie in one part alone, for then nothing is left to learn it from; with
+    ``learnt_besides`` other photos show it, too.
     """
     parts = _dealt(targets, {str(fold): 1 / folds for fold in range(folds)}, seed, groups)
-    _check_learnable(targets, parts, judged=range(folds))
+    if not learnt_besides:
+        _check_learnable(targets, parts, judged=range(folds))
     return parts
 
 

@@ -21,6 +21,7 @@ from veduta.training.export import check_parity, export_graph, export_weights, r
 from veduta.training.fitted import Verdict
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet
+from veduta.training.refit import Refit
 from veduta.training.schedules import Schedule
 from veduta.training.validation import figures
 
@@ -32,7 +33,8 @@ class Making:
     """What a model was made from and how.
 
     ``left_out`` photos of ``dataset`` could not be decoded. ``trials`` settings were tried before those of
-    ``schedule``. ``verdict`` says whether the trained network was kept, where it started from pretrained weights.
+    ``schedule``. ``verdict`` says whether the trained network was kept, where it started from pretrained weights;
+    ``refit`` that its classifier then learnt from all photos, and what it says of held-out ones.
     """
 
     dataset: Dataset
@@ -45,6 +47,7 @@ class Making:
     head_epochs: int = 0
     trials: int = 0
     verdict: Verdict | None = None
+    refit: Refit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,15 @@ def write_custom_bundle(
     round_to_half(network)
     exported = _export(network, validation, making.wanted.sizes[0][0])
     dataset, truth = making.dataset, validation.labels
+    # A classifier that learnt from the held-out photos knows them too well to be judged by them.
+    logits = exported.logits if making.refit is None else making.refit.logits
     targets = truth.astype(np.int64) if dataset.task == "single_label" else truth > 0
-    temperature, calibration = calibrate(exported.logits, targets, dataset.task)
+    temperature, calibration = calibrate(logits, targets, dataset.task)
     if temperature is None:
         note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
     metrics = tuple(
         Metric(name, round(value, 4), f"{dataset.name}, held out", len(validation))
-        for name, value in figures(exported.logits, truth).items()
+        for name, value in figures(logits, truth).items()
         if name != "loss"
     )
     return write_bundle(
@@ -156,7 +161,8 @@ def _how(making: Making) -> tuple[str, ...]:
         f"batches of {schedule.batch_size}, {schedule.optimizer} at {schedule.learning_rate:g}, {schedule.decay} decay."
     )
     searched = f"Learning rate, weight decay, momentum and batch size are the best of {making.trials} trials."
-    return (told, *((searched,) if making.trials else ()), *(() if verdict is None else (verdict.sentence,)))
+    sentences = [each.sentence for each in (verdict, making.refit) if each is not None]
+    return (told, *((searched,) if making.trials else ()), *sentences)
 
 
 def _learnt(train_last: int | None) -> str:

@@ -49,6 +49,11 @@ class Verdict:
     fitted: float
 
     @property
+    def kept(self) -> float:
+        """The loss of the one that is kept."""
+        return min(self.trained, self.fitted)
+
+    @property
     def keeps_trained(self) -> bool:
         """Whether fine-tuning made it better."""
         return self.trained < self.fitted

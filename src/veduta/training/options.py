@@ -25,6 +25,7 @@ class Options:
     folds: int | None = None
     train_last: int | None = None
     head_epochs: int | None = None
+    refit: bool | None = None
     epochs: int | None = None
     patience: int | None = None
     optimizer: str | None = None
@@ -77,7 +78,7 @@ USED_BY: dict[str, frozenset[RecipeName]] = {
     "weights": _TRANSFER | _FINETUNE,
     **dict.fromkeys(("task", "size", "seed"), _ALL),
     **dict.fromkeys(("views", "folds"), _TRANSFER),
-    **dict.fromkeys(("train_last", "head_epochs"), _FINETUNE),
+    **dict.fromkeys(("train_last", "head_epochs", "refit"), _FINETUNE),
 }
 USED_BY |= {field.name: _TORCH for field in dataclasses.fields(Options) if field.name not in USED_BY}
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.training.batches import as_probabilities, epoch_order
@@ -23,6 +25,8 @@ from veduta.training.photo_sets import PhotoSet
 DECAYS = (0.1, 0.03, 0.01, 0.003)
 
 _ITERATIONS = 60
+
+Labels = NDArray[np.int64] | NDArray[np.float32]
 
 
 def fit_classifier(
@@ -40,7 +44,7 @@ def fit_classifier(
     so nothing is random. On MobileNetV2's ImageNet features and 28,500 small photos a decay of 0.01 was best: held-out
     top-1 46.1 %, against 39.6 % at 0.0003 and 45.5 % at 0.02.
     """
-    _fit(network.classifier, embed(network, photos, batch_size), photos, decay, iterations)
+    regress(network.classifier, embed(network, photos, batch_size), photos.labels, decay, iterations)
 
 
 def choose_classifier(network: SceneNetwork, training: PhotoSet, validation: PhotoSet) -> float:
@@ -49,21 +53,34 @@ def choose_classifier(network: SceneNetwork, training: PhotoSet, validation: Pho
     Few photos need more of it: of the embeddings of 988 photos of 27 classes 0.1 gave a loss of 0.429 on others, and
     0.01 gave 0.446.
     """
-    embeddings, held = embed(network, training), embed(network, validation)
-    classifier, best, least, kept = network.classifier, 0.0, math.inf, network.classifier.state_dict()
+    return choose_decay(
+        network.classifier, embed(network, training), training.labels, embed(network, validation), validation.labels
+    )
+
+
+def choose_decay(classifier: nn.Linear, embeddings: Tensor, labels: Labels, held: Tensor, held_labels: Labels) -> float:
+    """Of ``DECAYS`` the one whose regression on ``embeddings`` ``[n, d]`` does best on ``held`` ones; it stays in
+    ``classifier``.
+    """
+    best, least, kept = 0.0, math.inf, classifier.state_dict()
     for decay in DECAYS:
-        _fit(classifier, embeddings, training, decay, _ITERATIONS)
+        regress(classifier, embeddings, labels, decay)
         with torch.no_grad():
-            loss = calibrated_loss(classifier(held).numpy(), validation.labels)
+            loss = calibrated_loss(classifier(held).numpy(), held_labels)
         if loss < least:
             best, least, kept = decay, loss, copy.deepcopy(classifier.state_dict())
     classifier.load_state_dict(kept)
     return best
 
 
-def _fit(classifier: nn.Linear, embeddings: Tensor, photos: PhotoSet, decay: float, iterations: int) -> None:
-    loss_of = single_label_loss if photos.task == "single_label" else multi_label_loss
-    targets = as_probabilities(photos.labels, classifier.out_features)
+def regress(
+    classifier: nn.Linear, embeddings: Tensor, labels: Labels, decay: float, iterations: int = _ITERATIONS
+) -> None:
+    """``fit_classifier`` on embeddings ``[n, d]`` that are there already, of photos with ``labels`` ``[n]`` or, where
+    each may have several, ``[n, c]``.
+    """
+    loss_of = single_label_loss if labels.ndim == 1 else multi_label_loss
+    targets = as_probabilities(labels, classifier.out_features)
     nn.init.zeros_(classifier.weight)
     nn.init.zeros_(classifier.bias)
     optimizer = torch.optim.LBFGS(classifier.parameters(), max_iter=iterations, line_search_fn="strong_wolfe")

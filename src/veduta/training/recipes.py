@@ -37,6 +37,7 @@ from veduta.training.opening import OpenRun, check_enough, open_run
 from veduta.training.options import Options, RecipeName
 from veduta.training.photo_sets import PhotoFiles, PhotoSet
 from veduta.training.progress import Progress
+from veduta.training.refit import refit_classifier
 from veduta.training.run_folder import Fact
 from veduta.training.schedules import DEFAULTS, for_photos
 from veduta.training.search import found_before, search
@@ -76,7 +77,8 @@ class Recipe:
     as the network sees it. ``validation_share`` of each class (None is ``VALIDATION_SHARE``) is held out to choose the
     epoch and the temperature, where the data do not say which photos are. ``task`` is what the data must be for, see
     ``read_dataset``. ``head_epochs`` trains the classifier of pretrained weights for so many epochs at the most before
-    anything else; 0 fits it by regression. ``trials`` searches for better settings of the schedule; 0 takes them as
+    anything else; 0 fits it by regression. ``refit`` fits the last classifier to all photos, see ``refit``; not from
+    fresh weights, nor with class weights. ``trials`` searches for better settings of the schedule; 0 takes them as
     they are.
     """
 
@@ -87,6 +89,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     task: Task | None = None
     head_epochs: int = 0
+    refit: bool = True
     trials: int = 0
 
     def __post_init__(self) -> None:
@@ -115,6 +118,7 @@ def recipe_for(name: RecipeName, options: Options) -> Recipe:
         replace(usual, **schedule, augmentation=with_changes(usual.augmentation, changes)),
         cast("Task | None", options.task),
         options.head_epochs or 0,
+        options.refit is not False,
         (options.trials or TRIALS) if options.search else 0,
     )
 
@@ -156,7 +160,8 @@ def fit(
         begun_with=_begun_with(recipe, architecture, origin),
         told=_told(recipe, data, architecture, origin),
     ) as opened:
-        training, validation, left_out = _read(dataset, held, wanted, opened, progress)
+        read = _read(dataset, held, wanted, opened, progress)
+        training, validation = read.photos.subset(~held[read.kept]), read.photos.subset(held[read.kept])
         check_enough(training, validation, network, opened.schedule, opened.share)
         fitted = None
         if origin is not None:
@@ -169,6 +174,15 @@ def fit(
         made, verdict = _train(going, network, fitted, training, validation, progress)
         if opened.share.rank:
             return None
+        refitted = None
+        if verdict is not None and recipe.refit and going.schedule.class_weights == "none":
+            groups = dataset.subset(held & read.kept).groups
+            refitted = refit_classifier(
+                made, training, validation, groups, loss=verdict.kept, seed=asked.seed, note=progress.note
+            )
+        if refitted is not None:
+            progress.note(refitted.sentence)
+            going.folder.add_to_config(refitted.told)
         progress.note("exporting, and checking the graph against torch")
         making = Making(
             dataset=dataset,
@@ -177,10 +191,11 @@ def fit(
             validation_share=_share(recipe),
             schedule=going.schedule,
             start=origin,
-            left_out=left_out,
+            left_out=len(read.failures),
             head_epochs=recipe.head_epochs,
             trials=recipe.trials,
             verdict=verdict,
+            refit=refitted,
         )
         return write_custom_bundle(made, validation, making, run / "bundle", progress.note)
 
@@ -218,13 +233,13 @@ def _schedule(recipe: Recipe, photos: int, progress: Progress) -> Schedule:
 
 def _read(
     dataset: Dataset, held: NDArray[np.bool_], wanted: Preprocessing, run: OpenRun, progress: Progress
-) -> tuple[PhotoSet, PhotoSet, int]:
-    """The photos to train on, those held out, and how many could not be decoded."""
+) -> ReadPhotos:
+    """The photos, as far as they can be decoded."""
     progress.note(f"reading {len(held):,} photos of {len(dataset.labels)} classes; {int(held.sum()):,} are held out")
     read = read_photos(dataset, wanted, on_photo=progress.photo)
     _tell_left_out(read, run, progress.note)
     check_left(dataset, ~held, read)
-    return read.photos.subset(~held[read.kept]), read.photos.subset(held[read.kept]), len(read.failures)
+    return read
 
 
 def _train(
