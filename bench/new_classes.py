@@ -121,7 +121,10 @@ def _sun27(report: Report, photos: LabelledSet, backbone: Bundle, epochs: int, o
             weights=MOBILENET_WEIGHTS,
             size=_LOOKED_AT,
             side=_TRAINED_ON,
-            epochs=epochs,
+            epochs=2 * epochs,
+            patience=0,
+            mixup=0.2,
+            crop=0.35,
         ),
     }
     truth = photos.present.argmax(axis=1)

@@ -155,7 +155,7 @@ def test_a_map_of_labels_and_a_split_of_a_manifest_are_taken(data: Path, tmp_pat
         (["places100", "DATA", "--map", "DATA/../kichen.csv"], 2, "did you mean 'kitchen'"),
         (["places100", "DATA", "--precision-target", "99"], 2, "between 0 and 1"),
         (["places100", "DATA", "--csv", "DATA/kitchen/a.jpg"], 6, "is a file"),
-        (["places100", "DATA", "--coarse", "--same", "garage"], 2, "ice_skating=ice_rink"),
+        (["places100", "DATA", "--coarse", "--same", "garage"], 2, "ice_skating=ice_skating_rink/outdoor"),
         (["places100", "DATA/kitchen"], 2, "class folders"),
         (["places100", "DATA", "--json", "no/such/folder/x.json"], 2, "no such folder"),
         (["places100", "DATA", "--json", "DATA"], 6, "no plain file"),

@@ -81,6 +81,7 @@ def test_it_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
             {"optimizer": "sgd", "decay": "cosine", "epoch_factor": 0.9},
             "--epoch-factor counts with --decay exponential",
         ),
+        ({"refit": True, "class_weights": "balanced"}, "--refit knows no weights of classes"),
         ({"trials": 5}, "--trials counts with --search alone"),
         ({"preset": "rmsprop"}, "--preset rmsprop is unknown; give momentum, adam, head-first"),
         ({"preset": "momentum"}, "--preset momentum is for --recipe scratch, not for finetune; .* adam and head-first"),

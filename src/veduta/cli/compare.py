@@ -128,7 +128,7 @@ def compare(
         int | None, typer.Option(min=0, help="Draws the test part and all that trainings draw.", show_default="0")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32 or bfloat16, for all trainings.", show_default="float32")
+        str | None, typer.Option(help="scratch, finetune: float32 or bfloat16.", show_default="float32")
     ] = None,
     threads: given.Threads = None,
     quiet: given.Quiet = False,

@@ -34,6 +34,7 @@ def preview(
     Example: veduta dataset preview set.csv --rotation 30 --shear 0 --out preview.png
 
     0 leaves a change out, as do --no-flip and --crop 1. Photos for validation or test are never shown.
+    veduta train takes the same options; where none is given it crops, flips and varies colours alone.
     """
     from veduta.datasets.manifest import read_data
     from veduta.errors import UsageError

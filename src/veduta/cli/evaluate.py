@@ -114,7 +114,7 @@ def _pair(same: str) -> tuple[str, str]:
 
     name, equals, label = same.partition("=")
     if not (name and equals and label):
-        raise UsageError(f"--same {same} can't be meant; write it as in ice_skating=ice_rink.")
+        raise UsageError(f"--same {same} can't be meant; write it as in ice_skating=ice_skating_rink/outdoor.")
     return name, label
 
 

@@ -46,7 +46,7 @@ Same = Annotated[
     list[str] | None,
     typer.Option(
         "--same",
-        help="The same for one class: ice_skating=ice_rink. Repeatable.",
+        help="The same for one class: ice_skating=ice_skating_rink/outdoor. Repeatable.",
         rich_help_panel=_JUDGED,
     ),
 ]

@@ -72,7 +72,7 @@ Architecture = Annotated[
     typer.Option(
         "--arch",
         "--architecture",
-        help="The network; it must be that of the weights.",
+        help="The network, one of veduta models architectures; it must be that of the weights.",
         show_default="that of the model or of hub:NAME, or mobilenet_v2",
         rich_help_panel=_MODEL,
     ),
@@ -81,7 +81,8 @@ Size = Annotated[
     int | None,
     typer.Option(
         min=16,
-        help="Side of the square, in pixels, that the model looks at; larger ones tell more of sharp photos.",
+        help="Side of the square, in pixels, that the model looks at; larger ones tell more of sharp photos. "
+        "ImageNet's weights learnt at 224.",
         show_default="128; transfer: that of the model",
         rich_help_panel=_MODEL,
     ),
@@ -136,7 +137,8 @@ Refit = Annotated[
     bool | None,
     typer.Option(
         "--refit/--no-refit",
-        help="At the end, fit the classifier to all photos, where held-out ones are then told better.",
+        help="At the end, fit the classifier again, to the held-out photos too, where cross-validation finds that "
+        "better; not with --class-weights.",
         show_default="refit",
         rich_help_panel=_FINETUNE,
     ),
@@ -145,7 +147,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="How often each photo is seen.",
+        help="How often each photo is seen, at the most.",
         show_default="10; scratch 60",
         rich_help_panel=_STEPS,
     ),
@@ -195,7 +197,10 @@ EpochFactor = Annotated[
     ),
 ]
 Momentum = Annotated[
-    float | None, typer.Option(min=0, max=1, help="sgd: its momentum.", show_default="0.9", rich_help_panel=_STEPS)
+    float | None,
+    typer.Option(
+        min=0, max=1, help="sgd: share of the last step that goes on.", show_default="0.9", rich_help_panel=_STEPS
+    ),
 ]
 WeightDecay = Annotated[
     float | None,
@@ -312,7 +317,7 @@ LabelSmoothing = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="How far targets are drawn to not knowing.",
+        help="Spread this share of each target over all classes; 0.1 helps from fresh weights.",
         show_default="0; scratch 0.1",
         rich_help_panel=_PHOTOS,
     ),
@@ -320,7 +325,7 @@ LabelSmoothing = Annotated[
 ClassWeights = Annotated[
     str | None,
     typer.Option(
-        help="none; balanced or effective let rare classes count more.",
+        help="balanced: every class counts the same; effective: milder; none.",
         show_default="none",
         rich_help_panel=_PHOTOS,
     ),
@@ -330,7 +335,8 @@ Validation = Annotated[
     typer.Option(
         min=0.01,
         max=0.9,
-        help="Share of each class held out to choose the best epoch, where a manifest does not say which photos are.",
+        help="Share of each class held out to choose the best epoch, where a manifest does not say which photos are; "
+        "more where photos are few.",
         show_default="0.15",
         rich_help_panel=_PHOTOS,
     ),

@@ -191,7 +191,7 @@ def _no_class(tagger: Tagger, data: LabelledSet, level: Level) -> UsageError:
     way = "" if level.name == "coarse" else ", or judge by everyday labels with --coarse"
     return UsageError(
         f"{data.source}: {listed(nothing)} mean{'s' * (len(nothing) == 1)} {what[level.name]}{hint}; tell what the "
-        f"names of the set mean with --labels FILE or --same, as in --same ice_skating=ice_rink{way}."
+        f"names of the set mean with --labels FILE or --same, as in --same ice_skating=ice_skating_rink/outdoor{way}."
     )
 
 

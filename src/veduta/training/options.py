@@ -129,6 +129,8 @@ def check_together(asked: Options, options: Options) -> None:
         if name in asked.given and values.get(other) != value:
             needed = _typed(other) if value is True else f"{_typed(other)} {value}"
             raise UsageError(f"{_typed(name)} counts with {needed} alone: give both, or leave {_typed(name)} out.")
+    if asked.refit and options.class_weights not in (None, "none"):
+        raise UsageError("--refit knows no weights of classes: leave it out, or leave --class-weights out.")
 
 
 def _typed(name: str, value: object = None) -> str:
