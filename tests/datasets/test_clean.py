@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ pytest.importorskip("faiss", reason="the extra dataset is not installed")
 pytest.importorskip("scipy", reason="the extra dataset is not installed")
 
 from veduta.datasets.clean import Cleaned, Rules, clean, findings, survey_and_clean
+from veduta.datasets.duplicates import Fingerprints, find_copies
 from veduta.datasets.manifest import read_data
 from veduta.datasets.survey import survey
 from veduta.errors import UsageError
@@ -116,6 +118,36 @@ def test_a_set_of_one_photo_many_times_keeps_one(tmp_path: Path, pool: DecodePoo
         painted(1, 160 + 8 * index).save(tmp_path / "sea" / f"{index}.jpg")
     found = cleaned(tmp_path, pool)
     assert [Path(entry.path).name for entry in found.manifest.kept] == ["4.jpg"]
+
+
+def test_copies_join_the_groups_that_they_were_in(photos: Path, pool: DecodePool) -> None:
+    painted(3, 480).save(photos / "sea" / "large.jpg", quality=92)
+    of = {"3.jpg": "film", "0.jpg": "film", "1.jpg": "walk"}
+    manifest = read_data(photos).changed(
+        lambda _place, entry: replace(entry, group=of.get(Path(entry.path).name, "") if "/sea/" in entry.path else "")
+    )
+    found = survey_and_clean(manifest, pool).manifest
+    groups = {Path(entry.path).name: entry.group for entry in found.entries if "/sea/" in entry.path}
+    assert groups == {**of, "2.jpg": "", "large.jpg": "film"}
+    assert [Path(entry.path).name for entry in found.entries if entry.dropped] == ["3.jpg"]
+
+
+def test_of_equal_files_the_first_alone_is_compared(
+    photos: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in range(20):
+        (photos / "trees" / f"again {place}.jpg").write_bytes((photos / "trees" / "0.jpg").read_bytes())
+    compared: list[int] = []
+
+    def counted(fingerprints: Fingerprints) -> np.ndarray:
+        compared.append(len(fingerprints))
+        return find_copies(fingerprints)
+
+    monkeypatch.setattr("veduta.datasets.clean.find_copies", counted)
+    found = cleaned(photos, pool)
+    assert compared == [8]
+    assert len(found.manifest.kept) == 8
+    assert len({entry.group for entry in found.manifest.entries if "/trees/again" in entry.path}) == 1
 
 
 def test_a_set_without_a_readable_photo_is_answered(tmp_path: Path, pool: DecodePool) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veduta.datasets.manifest import Entry, Manifest, read_data, read_manifest, write_manifest
-from veduta.errors import UsageError
+from veduta.errors import OutputError, UsageError
 
 
 def manifest_of(folder: Path, **counts: int) -> Manifest:
@@ -137,6 +137,40 @@ def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monk
     monkeypatch.setattr("veduta.datasets.manifest.MOST_BYTES", 100)
     with pytest.raises(UsageError, match="unpacks to more"):
         read_manifest(tmp_path / "set.parquet")
+
+
+def test_a_parquet_file_that_tells_one_long_text_a_million_times_is_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    count = 600_000
+    columns = {"path": arrow.array(["a" * 1_000]).take(arrow.array([0] * count)), "label": ["sea"] * count}
+    parquet.write_table(arrow.table(columns), tmp_path / "set.parquet")
+    assert (tmp_path / "set.parquet").stat().st_size < 2**20
+    with pytest.raises(UsageError, match="unpacks to more"):
+        read_manifest(tmp_path / "set.parquet")
+
+
+def test_lists_in_the_cells_of_a_parquet_file_are_refused(tmp_path: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"path": ["a.jpg"], "labels": [["sea", "sky"]]}), tmp_path / "set.parquet")
+    with pytest.raises(UsageError, match="lists or records in its cells"):
+        read_manifest(tmp_path / "set.parquet")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_path_that_is_not_unicode_is_one_sentence(tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    strange = Manifest("single_label", (Entry("caf\udce9.jpg", ("sea",)),))
+    with pytest.raises(OutputError, match="not Unicode"):
+        write_manifest(tmp_path / f"set.{ending}", strange)
+
+
+def test_blank_lines_are_passed_over_and_names_that_are_too_long_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("path,label\na.jpg,sea\n\n")
+    assert len(read_manifest(tmp_path / "set.csv")) == 1
+    with pytest.raises(UsageError, match="is not there"):
+        read_data(tmp_path / ("a" * 300))
 
 
 def test_a_photo_that_was_dropped_keeps_its_first_reason(tmp_path: Path) -> None:

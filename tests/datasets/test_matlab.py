@@ -77,6 +77,14 @@ def test_cut_off_anywhere_it_is_one_sentence(file: Path) -> None:
             read_texts(file, "texts")
 
 
+def test_a_size_that_is_no_row_of_numbers_is_one_sentence(file: Path) -> None:
+    whole = damaged(file)
+    at = whole.index(struct.pack("<II", 5, 8))
+    file.write_bytes(whole[: at + 4] + struct.pack("<I", 9) + whole[at + 8 :])
+    with pytest.raises(UsageError, match=r"made\.mat"):
+        read_texts(file, "texts")
+
+
 @given(st.data())
 def test_no_altered_byte_does_worse_than_a_sentence_or_other_texts(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from veduta.datasets.identical import look_at_files
+from veduta.datasets.identical import join_groups, look_at_files
 from veduta.datasets.manifest import Entry, Manifest, read_data
 from veduta.datasets.problems import check_trainable, part_problems, problems
 from veduta.datasets.select import select
@@ -13,11 +13,11 @@ from veduta.errors import UsageError
 
 
 def photos(root: Path, **counts: int) -> Path:
-    """Class folders with files that differ."""
+    """Class folders with files that differ, and begin as photos do."""
     for name, count in counts.items():
         (root / name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
-            (root / name / f"{index}.jpg").write_text(f"{name} {index}")
+            (root / name / f"{index}.jpg").write_text(f"GIF89a, {name} {index}")
     return root
 
 
@@ -123,7 +123,7 @@ def test_a_set_where_all_are_copies_is_told_class_by_class(tmp_path: Path) -> No
     for name in ("sea", "trees"):
         (tmp_path / name).mkdir()
         for index in range(5):
-            (tmp_path / name / f"{index}.jpg").write_text(name)
+            (tmp_path / name / f"{index}.jpg").write_text(f"GIF89a, {name}")
     sea, trees = told(read_data(tmp_path), fatal=True)
     assert sea.startswith(f"all 5 photos of the class 'sea' are one photo, such as {tmp_path}/sea/0.jpg")
     assert "'trees'" in trees
@@ -170,6 +170,38 @@ def test_splits_that_there_are_not_and_classes_that_a_split_lacks_are_told() -> 
     assert part_problems(Manifest("single_label", part("all", "", ""))) == []
 
 
+def test_a_group_in_two_splits_is_fatal_and_so_is_a_photo(tmp_path: Path) -> None:
+    photos(tmp_path, sea=12, trees=12)
+    manifest = read_data(tmp_path).changed(
+        lambda place, entry: replace(entry, split="validation" if place % 4 == 0 else "train", group=f"{place // 4}")
+    )
+    words = told(manifest, fatal=True)
+    assert len(words) == 6
+    assert words[0] == "the group '0' is in train and validation; split it anew, whole."
+    alone = manifest.changed(lambda _place, entry: replace(entry, group=""))
+    assert told(alone, fatal=True) == []
+    twice = replace(alone, entries=(*alone.entries, replace(alone.entries[0], split="train")))
+    (words,) = told(twice, fatal=True)
+    assert words == f"{tmp_path}/sea/0.jpg is listed 2 times, in train and validation; leave it in one."
+
+
+def test_files_that_are_no_photos_are_no_copies(tmp_path: Path) -> None:
+    photos(tmp_path, sea=12, trees=12)
+    for name in ("sea", "trees"):
+        (tmp_path / name / "empty.jpg").write_bytes(b"")
+        (tmp_path / name / "gone.jpg").write_text("<html>404</html>")
+    assert told(read_data(tmp_path), fatal=True) == []
+
+
+def test_groups_that_share_a_photo_become_one() -> None:
+    groups = ["film", "", "walk", "walk", "", "", "film", ""]
+    assert join_groups(groups, []) == tuple(groups)
+    assert join_groups(groups, [(1, 0)])[1] == "film"
+    assert join_groups(groups, [(2, 6)]) == ("film", "", "film", "film", "", "", "film", "")
+    assert join_groups(groups, [(4, 5), (5, 7)]) == ("film", "", "walk", "walk", *["copies-4"] * 2, "film", "copies-4")
+    assert join_groups(groups, [(1, 4), (4, 3), (1, 0)]) == (*["film"] * 5, "", "film", "")
+
+
 def test_photos_without_a_label_are_counted() -> None:
     bare = Manifest("multi_label", (*(Entry(f"{each}", ("sea",)) for each in range(12)), Entry("x", ())))
     assert "1 of 13 photos have no label" in " ".join(told(bare, fatal=False))
@@ -178,7 +210,7 @@ def test_photos_without_a_label_are_counted() -> None:
 def test_files_of_one_size_are_compared_and_no_more_bytes_are_read_than_bearable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, content in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "three")):
+    for name, content in (("a", "GIF89a, one"), ("b", "GIF89a, two"), ("c", "GIF89a, one"), ("d", "GIF89a, three")):
         (tmp_path / name).write_text(content)
     (tmp_path / "e").symlink_to(tmp_path / "d")
     paths = [str(tmp_path / name) for name in "abcdef"]

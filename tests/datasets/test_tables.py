@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from veduta.datasets.split import hold_out_share
 from veduta.datasets.tables import read_label_table
@@ -48,6 +51,27 @@ def test_a_table_that_is_not_as_its_header_says_is_refused(tmp_path: Path, text:
         read_label_table(_table(tmp_path, text))
 
 
+def test_blank_lines_are_passed_over_and_lines_keep_their_numbers(tmp_path: Path) -> None:
+    found = read_label_table(_table(tmp_path, "file,sea\n\na.jpg,1\n\n"))
+    assert found.present.tolist() == [[1]]
+    with pytest.raises(UsageError, match="line 4"):
+        read_label_table(_table(tmp_path, "file,sea\n\na.jpg,1\nb.jpg,7\n"))
+    with pytest.raises(UsageError, match="no photo"):
+        read_label_table(_table(tmp_path, "file,sea\n\n\n"))
+
+
+def test_many_blank_lines_under_many_labels_take_no_memory(tmp_path: Path) -> None:
+    # All of them as numbers would be 40 GB.
+    header = ",".join(["file", *map(str, range(10_000))])
+    with pytest.raises(UsageError, match="line 1000002"):
+        read_label_table(_table(tmp_path, header + "\n" * 1_000_001 + "a.jpg,1\n"))
+
+
+def test_a_name_that_is_too_long_for_a_file_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"line 2 .*neither beside the table"):
+        read_label_table(_table(tmp_path, f"file,sea\n{'a' * 300}.jpg,1\n"))
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(UsageError, match="UTF-8"):
@@ -74,6 +98,15 @@ def test_rare_labels_are_on_both_sides() -> None:
         here, there = targets[held, label].sum(), targets[:, label].sum()
         assert 1 <= here < there
         assert abs(here - 0.2 * there) <= max(2, 0.05 * there)
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(8, 24), st.integers(1, 8))), st.integers(0, 99))
+def test_no_label_is_held_out_whole(present: np.ndarray, seed: int) -> None:
+    try:
+        held = hold_out_share(present.astype(np.float32), 0.25, seed)
+    except UsageError:
+        return
+    assert present[~held].any(axis=0)[present.any(axis=0)].all()
 
 
 def test_a_class_of_two_photos_has_one_on_each_side_and_a_single_one_is_trained_on() -> None:

@@ -50,10 +50,15 @@ def test_of_a_manifest_the_kept_test_photos_are_judged_and_any_split_that_is_ask
     assert everything.name == "set"
 
 
-def test_a_manifest_without_test_photos_is_judged_whole(manifest: Callable[[str], Path]) -> None:
-    assert (
-        len(read_labelled_set(manifest("path,label,split\nimages/0.png,bar,train\nimages/1.png,sea,\n")).entries) == 2
-    )
+def test_a_manifest_without_splits_is_judged_whole_and_one_for_training_not_unasked(
+    manifest: Callable[[str], Path],
+) -> None:
+    assert len(read_labelled_set(manifest("path,label,split\nimages/0.png,bar,\nimages/1.png,sea,\n")).entries) == 2
+    trained = manifest("path,label,split\nimages/0.png,bar,train\nimages/1.png,sea,validation\n")
+    with pytest.raises(UsageError, match="has photos for train and validation, and none for test: say which"):
+        read_labelled_set(trained)
+    assert len(read_labelled_set(trained, "validation").entries) == 1
+    assert len(read_labelled_set(trained, "all").entries) == 2
 
 
 def test_photos_of_many_labels_come_from_a_manifest_or_a_table(manifest: Callable[[str], Path]) -> None:

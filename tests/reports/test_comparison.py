@@ -114,6 +114,12 @@ def test_csv_has_every_column_and_what_is_missing(comparison: Comparison) -> Non
     assert (rows[1]["difference"], rows[2]["missing"]) == ("", "too small.")
 
 
+def test_no_cell_is_a_formula_for_a_spreadsheet() -> None:
+    row = made_row(data="=1+1")
+    (found,) = csv.DictReader(io.StringIO(comparison_csv(Comparison("single_label", (row,), (), 1))))
+    assert found["data"] == "'=1+1"
+
+
 def test_json_can_be_read_and_tells_conditions(comparison: Comparison) -> None:
     values = json.loads(json.dumps(comparison_values(comparison), allow_nan=False))
     assert values["ranked_by"] == "top1"

@@ -8,6 +8,7 @@ from PIL import Image
 
 from veduta.records import Label
 from veduta.reports.confusion import confusion_png
+from veduta.reports.dataset import class_plot
 from veduta.reports.themes import DARK, LIGHT
 
 pytest.importorskip("matplotlib", reason="the extra evaluate is not installed")
@@ -48,3 +49,9 @@ def test_a_page_sees_through_the_picture_and_classes_without_photos_are_one_colu
 def test_very_many_classes_are_drawn_without_their_names() -> None:
     labels = [Label(str(number), str(number)) for number in range(300)]
     assert max(opened(confusion_png(np.eye(300, dtype=int), labels)).size) < 2500
+
+
+def test_a_name_with_dollars_is_no_formula() -> None:
+    labels = (Label("$_$", "$_$"), Label("a$b$", "$\\foo$"))
+    assert confusion_png(np.eye(2, dtype=np.int64), labels, theme=LIGHT)
+    assert class_plot({"$_$": 3, "$\\foo$": 2})

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from veduta.datasets.manifest import Entry, Manifest, write_manifest
-from veduta.datasets.split import read_shares, split_manifest
+from veduta.datasets.split import hold_out_share, read_shares, split_manifest
 from veduta.errors import UsageError
 from veduta.training.dataset import read_dataset
 
@@ -94,6 +94,28 @@ def test_a_manifest_that_can_not_be_trained_on_is_refused(
     changed = manifest.changed(lambda _place, entry: change(entry))
     with pytest.raises(UsageError, match=said):
         read_dataset(written(tmp_path, changed))
+
+
+def test_copies_are_never_parted(tmp_path: Path) -> None:
+    manifest = of_classes(tmp_path, sea=20, trees=20)
+    for place in range(0, 20, 2):
+        one, other = (Path(manifest.entries[each].path) for each in (place, place + 1))
+        one.write_text(f"GIF89a, {place}")
+        other.write_bytes(one.read_bytes())
+    found = read_dataset(written(tmp_path, manifest))
+    assert found.groups is not None
+    assert all(found.groups[place] == found.groups[place + 1] != "" for place in range(0, 20, 2))
+    assert set(found.groups[20:]) == {""}
+    held = hold_out_share(found.targets, 0.3, 0, found.groups)
+    assert (held[0:20:2] == held[1:20:2]).all()
+
+
+def test_a_class_of_one_group_may_be_where_the_data_say_what_is_held_out(tmp_path: Path) -> None:
+    manifest = split_manifest(of_classes(tmp_path, sea=20, trees=20), read_shares("60/20/20"))
+    manifest = manifest.changed(
+        lambda _place, entry: replace(entry, group="film" if (entry.split, *entry.labels) == ("train", "sea") else "")
+    )
+    assert read_dataset(written(tmp_path, manifest)).held_out is not None
 
 
 def test_a_photo_in_two_classes_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_it_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
         ),
         ({"refit": True, "class_weights": "balanced"}, "--refit knows no weights of classes"),
         ({"trials": 5}, "--trials counts with --search alone"),
+        ({"search": True, "trials": 0}, "--trials 0 can't be meant; give 1 or more"),
+        ({"threads": 0}, "--threads 0 can't be meant"),
         ({"preset": "rmsprop"}, "--preset rmsprop is unknown; give momentum, adam, head-first"),
         ({"preset": "momentum"}, "--preset momentum is for --recipe scratch, not for finetune; .* adam and head-first"),
         (

@@ -242,6 +242,13 @@ def test_held_out_photos_teach_the_last_classifier_where_it_is_better(
     assert again.bundle_id == bundle.bundle_id
 
 
+@pytest.mark.parametrize("left", ["checkpoint.pt", "fitted.pt", "search.json"])
+def test_a_run_that_was_begun_is_not_begun_anew_in_its_folder(photos: Path, tmp_path: Path, left: str) -> None:
+    (tmp_path / left).touch()
+    with pytest.raises(UsageError, match="has a run already"):
+        veduta.train(photos, tmp_path, recipe="scratch", resume=False)
+
+
 def test_data_that_say_what_is_held_out_want_no_share(photos: Path, tmp_path: Path) -> None:
     rows = ["path,label,split"]
     for place in ("day", "night"):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +20,10 @@ pytest.importorskip("onnx", reason="the extra learn is not installed")
 import veduta
 from veduta.errors import UsageError
 from veduta.models.bundle import Bundle
+from veduta.records import Failure
 from veduta.training import embeddings as embedding_room
 from veduta.training import linear as linear_room
+from veduta.training.left_out import LEFT_OUT
 from veduta.training.transfer import FEATURES, Transfer, transfer
 
 QUICK = Transfer(views=1, folds=3)
@@ -82,8 +88,44 @@ def test_photos_that_can_not_be_read_are_left_out_and_told(photos: Path, tmp_pat
     (photos / "day" / "broken.jpg").write_text("no photo")
     told: list[str] = []
     bundle = transfer(photos, tmp_path / "run", QUICK, note=told.append)
-    assert any("1 of 28 photos can't be read" in words and "broken.jpg" in words for words in told)
+    assert any("1 of 28 photos can't be decoded" in words and "broken.jpg" in words for words in told)
     assert "1 more could not be decoded" in (bundle.path / "README.md").read_text()
+    (row,) = list(csv.DictReader((tmp_path / "run" / LEFT_OUT).read_text().splitlines()))
+    assert row["path"].endswith("broken.jpg")
+    # With the embeddings kept it is told as well.
+    told.clear()
+    assert transfer(photos, tmp_path / "run", QUICK, note=told.append).bundle_id == bundle.bundle_id
+    assert any("1 of 28 photos can't be decoded" in words for words in told)
+
+
+def test_a_photo_that_could_not_be_opened_for_a_while_is_learnt_from_again(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = transfer(photos, tmp_path / "whole", QUICK)
+    shut, read = photos / "day" / "3.jpg", embedding_room.read_readable
+
+    def without(paths: Sequence[str], *given: Any, **named: Any) -> Any:
+        found = read([path for path in paths if path != str(shut)], *given, **named)
+        kept = np.array([path != str(shut) for path in paths])
+        failed = tuple(Failure(path, "PhotoError", "no permission") for path in paths if path == str(shut))
+        return replace(found, kept=kept, failures=failed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding_room, "read_readable", without)
+        assert transfer(photos, tmp_path / "run", QUICK).bundle_id != whole.bundle_id
+    assert transfer(photos, tmp_path / "run", QUICK).bundle_id == whole.bundle_id
+
+
+def test_a_label_that_all_photos_have_or_none_is_learnt_as_such(photos: Path, tmp_path: Path) -> None:
+    rows = ["file,photo,night,dusk"]
+    for name in ("day", "night", "dusk"):
+        rows += [f"photos/{name}/{each}.jpg,1,{int(name == 'night')},{int(name == 'dusk')}" for each in range(9)]
+    (tmp_path / "tags.csv").write_text("\n".join(rows))
+    bundle = transfer(tmp_path / "tags.csv", tmp_path / "run", QUICK)
+    scores = {
+        each.label.id: each.probability for each in veduta.load(bundle.path).predict(photos / "night/0.jpg").scores
+    }
+    assert min(scores["photo"], scores["night"]) > 0.5 > scores["dusk"]
 
 
 def test_a_class_of_one_photo_is_refused_before_any_work(photos: Path, tmp_path: Path) -> None:

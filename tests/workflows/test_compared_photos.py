@@ -81,6 +81,12 @@ def test_another_set_to_test_on_counts_as_far_as_its_classes_are_known(photos: P
         divide(photos, share=0.2, seed=0, test=other)
     with pytest.raises(UsageError, match="no photo can be for both"):
         divide(photos, share=0.2, seed=0, test=photos)
+    shutil.copytree(photos, tmp_path / "copies")
+    with pytest.raises(UsageError, match=r"photos/blue/0\.png of .* and .*copies/blue/0\.png of .* are one photo"):
+        divide(photos, share=0.2, seed=0, test=tmp_path / "copies")
+    (tmp_path / "val.csv").write_text(f"path,label,split\n{photos}/red/0.png,red,validation\n")
+    with pytest.raises(UsageError, match="has splits, and no photo for test among them"):
+        divide(photos, share=0.2, seed=0, test=tmp_path / "val.csv")
     (tmp_path / "tags.csv").write_text("file,red\nphotos/red/0.png,1\n")
     with pytest.raises(UsageError, match=r"has one label for each photo, and .* any number of labels"):
         divide(photos, share=0.2, seed=0, test=tmp_path / "tags.csv")
@@ -114,12 +120,13 @@ def test_a_photo_that_is_listed_twice_is_refused(photos: Path, tmp_path: Path) -
         read_compared(tmp_path / "mine.csv")
 
 
-def test_photos_are_told_apart_by_path_size_label_and_split(photos: Path) -> None:
+def test_photos_are_told_apart_by_path_size_label_split_and_group(photos: Path) -> None:
     file = photos / "red" / "0.png"
     entries = [Entry(str(file), ("red",), "test"), Entry(str(photos / "red" / "1.png"), ("red",), "test")]
     before = digest_of(entries)
     assert digest_of([Entry(each.path, each.labels, "train") for each in entries]) != before
     assert digest_of([Entry(each.path, ("blue",), "test") for each in entries]) != before
+    assert digest_of([Entry(each.path, ("red",), "test", "film") for each in entries]) != before
     moved = photos.rename(photos.with_name("moved"))
     assert digest_of([Entry(str(moved / "red" / Path(each.path).name), ("red",), "test") for each in entries]) == before
     (moved / "red" / "0.png").write_bytes(b"shorter")

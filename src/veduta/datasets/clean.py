@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.datasets.duplicates import find_copies
+from veduta.datasets.duplicates import Fingerprints, find_copies
+from veduta.datasets.identical import join_groups
 from veduta.datasets.manifest import Entry, Manifest
 from veduta.datasets.survey import Look, Survey, survey
 from veduta.errors import MissingExtra, UsageError
@@ -60,8 +61,9 @@ class Cleaned:
 def clean(manifest: Manifest, seen: Survey, rules: Rules = Rules()) -> Cleaned:
     """Drop what the rules say from a manifest whose photos were surveyed in its order.
 
-    Of copies the one with the most pixels is kept, of equal ones the first; they stay one group, so that no split
-    parts them from photos that look alike. A photo that lies under two labels is kept once, and told in its suspicion.
+    Of copies the one with the most pixels is kept, of equal ones the first; they become one group, with the groups
+    that they were in, so that no split parts them from photos that look alike. A photo that lies under two labels is
+    kept once, and told in its suspicion.
     Raises MissingExtra.
     """
     reasons = {place: f"unreadable: {failure.message}" for place, failure in seen.failures.items()}
@@ -126,7 +128,7 @@ def _copies(manifest: Manifest, seen: Survey) -> tuple[tuple[int, ...], ...]:
     kept = np.array([not entry.dropped for entry in manifest.entries], bool)
     pairs = [_same_bytes(seen)]
     if seen.fingerprints is not None:
-        pairs.append(seen.readable[find_copies(seen.fingerprints)])
+        pairs.append(_alike(seen, seen.fingerprints))
     together = np.concatenate(pairs)
     together = together[kept[together].all(axis=1)]
     groups = defaultdict(list)
@@ -152,6 +154,17 @@ def _same_bytes(seen: Survey) -> NDArray[np.int64]:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
+def _alike(seen: Survey, fingerprints: Fingerprints) -> NDArray[np.int64]:
+    """Pairs ``[k, 2]`` of places whose photos show the same; of equal files the first alone is compared, for a set may
+    have thousands of one picture."""
+    digests = [look.bytes_digest for look in (seen.looks[place] for place in seen.readable) if look is not None]
+    _, first = np.unique(digests, return_index=True)
+    first = np.sort(first)
+    few = Fingerprints(fingerprints.hashes[first], fingerprints.thumbnails[first])
+    found: NDArray[np.int64] = seen.readable[first[find_copies(few)]]
+    return found
+
+
 def _components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int32]:
     """The number ``[count]`` of the group that each place belongs to, grouped transitively."""
     try:
@@ -169,12 +182,11 @@ def _one_of_each(
     manifest: Manifest, groups: Sequence[tuple[int, ...]], conflicts: Sequence[tuple[int, ...]]
 ) -> Manifest:
     best = {place: group[0] for group in groups for place in group}
+    together = join_groups([entry.group for entry in manifest.entries], groups)
     elsewhere = {group[0]: _label_names(manifest.entries[place] for place in group) for group in conflicts}
 
     def change(place: int, entry: Entry) -> Entry:
-        if place not in best:
-            return entry
-        entry = replace(entry, group=entry.group or f"copies-{best[place]}")
+        entry = replace(entry, group=together[place])
         if place in elsewhere:
             told = f"copies of it lie under {elsewhere[place]}"
             return replace(entry, suspicion="; ".join(filter(None, (entry.suspicion, told))))

@@ -1,4 +1,8 @@
-"""Photos whose files are the same to the last byte, and files that are not there: a look that decodes nothing."""
+"""Photos whose files are the same to the last byte, and files that are not there: a look that decodes nothing.
+
+Empty files and saved error pages are no photos, so they are no copies of each other; whoever decodes them leaves them
+out.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 
 from veduta.errors import PhotoError
 from veduta.images.decode import digest, read_bytes
+from veduta.images.formats import sniff
 
 #: Where more bytes than this would be read, only files that the system knows to be one are found.
 MOST_READ = 2**30
@@ -41,6 +46,32 @@ def look_at_files(paths: Sequence[str]) -> Files:
     return Files(tuple(missing), tuple(_together(contents)))
 
 
+def join_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> tuple[str, ...]:
+    """The groups ``[n]`` of photos, "" for none, when the photos at the places of each of ``same`` belong together.
+
+    Groups that share a photo become one, transitively, under the name of the first; photos that were in none get a new
+    one, ``copies-`` and the place of the first.
+    """
+    keys = [group or f"\0{place}" for place, group in enumerate(groups)]
+    members: dict[str, list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        members[key].append(place)
+    for places in same:
+        largest, *others = sorted({keys[place] for place in places}, key=lambda key: -len(members[key]))
+        for key in others:
+            for place in members[key]:
+                keys[place] = largest
+            members[largest] += members.pop(key)
+    found = list(groups)
+    for together in members.values():
+        if len(together) > 1:
+            first = min(together)
+            name = next((groups[place] for place in sorted(together) if groups[place]), f"copies-{first}")
+            for place in together:
+                found[place] = name
+    return tuple(found)
+
+
 def _together(keys: dict[int, Hashable] | dict[int, int]) -> Iterable[tuple[int, ...]]:
     """The places that share a key, in the order of their first."""
     places: dict[Hashable, list[int]] = defaultdict(list)
@@ -50,7 +81,9 @@ def _together(keys: dict[int, Hashable] | dict[int, int]) -> Iterable[tuple[int,
 
 
 def _digest(path: str) -> str | None:
+    """That of a photo; None for what is none, of which whoever decodes it will say why."""
     try:
-        return digest(read_bytes(path))
+        content = read_bytes(path)
     except PhotoError:
-        return None  # whoever decodes it will say why
+        return None
+    return digest(content) if sniff(content) else None

@@ -25,6 +25,8 @@ Labelling = Literal["single_label", "multi_label"]
 SEPARATOR = "|"
 #: The second column's name tells whether photos have one label each.
 LABEL_COLUMNS: dict[str, Labelling] = {"label": "single_label", "labels": "multi_label"}
+# Rows of a Parquet file that are unpacked at once.
+_PARQUET_ROWS = 4096
 _REST = ("split", "group", "dropped", "suspicion")
 
 
@@ -115,9 +117,10 @@ def read_data(data: Path) -> Manifest:
 
     Raises UsageError where it is none of these, and what ``read_manifest`` raises.
     """
-    if data.is_dir():
+    # Not Path.is_dir: of a name that is too long it raises.
+    if os.path.isdir(data):  # noqa: PTH112
         return _of_folders(data)
-    if not data.is_file():
+    if not os.path.isfile(data):  # noqa: PTH113
         raise UsageError(
             f"{printable(str(data))} is not there; give a folder with a folder for each class, a table or a manifest."
         )
@@ -152,7 +155,7 @@ def read_manifest(file: Path) -> Manifest:
             f"and, once each, any of {', '.join(_REST)}."
         )
     task = LABEL_COLUMNS[named[0]]
-    entries = tuple(_entry(file, header, row, line, task) for line, row in enumerate(rows, 2))
+    entries = tuple(_entry(file, header, row, line, task) for line, row in enumerate(rows, 2) if row)
     if not entries:
         raise UsageError(f"{printable(str(file))} names no photo.")
     return Manifest(task, entries)
@@ -171,18 +174,13 @@ def write_manifest(file: Path, manifest: Manifest) -> None:
         for entry in manifest.entries
     ]
     header = ("path", name, *_REST)
-    if file.suffix.lower() == ".parquet":
-        write_whole(file, _parquet_bytes(header, rows))
-        return
-    if file.suffix.lower() != ".csv":
+    if file.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(str(file))}: a manifest is a .csv or a .parquet file; end its name so.")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     try:
-        content = text.getvalue().encode()
+        content = _parquet_bytes(header, rows) if file.suffix.lower() == ".parquet" else _csv_bytes(header, rows)
     except UnicodeEncodeError as error:
         raise OutputError(
-            f"{printable(str(file))}: a path in it is not Unicode, which CSV can't hold; rename the photo."
+            f"{printable(str(file))}: a path in it is not Unicode, which no table can hold; rename the photo."
         ) from error
     write_whole(file, content)
 
@@ -226,24 +224,47 @@ def _joined(entry: Entry, task: Labelling) -> str:
     return SEPARATOR.join(entry.labels)
 
 
+def _csv_bytes(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue().encode()
+
+
 def _parquet_rows(file: Path) -> Iterator[list[str]]:
     parquet = _pyarrow("pyarrow.parquet")
     try:
-        # A small file may unpack to any size.
+        # A small file may unpack to any size, and what it has once it may tell a million times.
         about = parquet.read_metadata(file)
-        unpacked = sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
-        if unpacked > MOST_BYTES:
-            raise UsageError(
-                f"{printable(str(file))} unpacks to more than {MOST_BYTES >> 20} MB, too much for a manifest."
-            )
-        table = parquet.read_table(file)
+        left = MOST_BYTES - sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups))
+        schema = about.schema.to_arrow_schema()
+        if left < 0:
+            raise _unpacks_to_too_much(file)
+        if any(_pyarrow("pyarrow").types.is_nested(kind) for kind in schema.types):
+            raise UsageError(f"{printable(str(file))} has lists or records in its cells; a manifest has texts.")
+        yield list(schema.names)
+        for batch in parquet.ParquetFile(file, read_dictionary=schema.names).iter_batches(batch_size=_PARQUET_ROWS):
+            left -= sum(_letters(column) for column in batch.columns)
+            if left < 0:
+                raise _unpacks_to_too_much(file)
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield ["" if value is None else str(value) for value in row]
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{printable(str(file))} can't be read as Parquet ({error}); write the manifest anew."
         ) from error
-    yield list(table.column_names)
-    for row in table.to_pylist():
-        yield ["" if value is None else str(value) for value in row.values()]
+
+
+def _unpacks_to_too_much(file: Path) -> UsageError:
+    return UsageError(f"{printable(str(file))} unpacks to more than {MOST_BYTES >> 20} MB, too much for a manifest.")
+
+
+def _letters(column: Any) -> int:
+    """The bytes that the texts of a column take when each is written out; of others, what they take as they are."""
+    arrow, compute = _pyarrow("pyarrow"), _pyarrow("pyarrow.compute")
+    if not arrow.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = compute.binary_length(column.dictionary)
+    return int(compute.sum(compute.cast(compute.take(lengths, column.indices), "int64")).as_py() or 0)
 
 
 def _parquet_bytes(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:

@@ -100,7 +100,7 @@ class _Reader:
     def matrix(self, content: memoryview) -> _Matrix:
         parts = self.elements(content)
         head = [next(parts, (0, memoryview(b""))) for _ in range(3)]
-        if [kind for kind, _ in head] != [6, 5, 1] or len(head[0][1]) != 8 or not 8 <= len(head[1][1]) <= 32:
+        if [kind for kind, _ in head] != [6, 5, 1] or len(head[0][1]) != 8 or len(head[1][1]) not in range(8, 33, 4):
             raise _Damage("has a variable without class, size and name")
         (flags,) = struct.unpack_from(f"{self.order}I", head[0][1])
         shape = tuple(int(side) for side in np.frombuffer(head[1][1], f"{self.order}i4"))

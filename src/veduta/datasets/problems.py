@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,8 @@ def problems(manifest: Manifest, few: int = FEW) -> list[Problem]:
 
     Fatal are fewer than two classes, a class without a photo or with one, names that differ by case or space alone, a
     photo under two labels where each has one, a class of copies of one photo, a class that is judged and not learnt,
-    an unknown split, photos that are not there at all. Files are compared where they have one size; none is decoded.
+    an unknown split, one path or group in two splits, photos that are not there at all. Files are compared where they
+    have one size; none is decoded.
     """
     found = [
         *_few_classes(manifest),
@@ -65,7 +66,19 @@ def part_problems(manifest: Manifest) -> list[Problem]:
                 f"the class {printable(label)!r} has no photo for {' and '.join(absent)}; split anew, or add photos."
             )
             found.append(Problem(words, "train" in absent and "validation" in inside))
-    return found
+    return [*found, *_parted(manifest)]
+
+
+def _parted(manifest: Manifest) -> Iterator[Problem]:
+    """Groups that a split parts; what is learnt of one photo of them tells of the others."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for entry in manifest.kept:
+        if entry.group:
+            parts[entry.group].add(entry.split or "train")
+    for group, given in sorted(parts.items()):
+        if len(given) > 1:
+            inside = " and ".join(map(printable, sorted(given)))
+            yield Problem(f"the group {printable(group)!r} is in {inside}; split it anew, whole.", True)
 
 
 def check_trainable(manifest: Manifest, data: Path) -> None:
@@ -138,9 +151,10 @@ def _of_files(manifest: Manifest) -> Iterator[Problem]:
         )
         first = printable(kept[files.missing[0]].path)
         yield Problem(f"{told} where the set says, such as {first}; was it moved without them?", gone)
+    counts = manifest.counts()
     for group in files.same:
         copies = [kept[place] for place in group]
-        yield from _of_one_photo(manifest, copies)
+        yield from _of_one_photo(counts, copies)
         yield from _contradiction(manifest, copies)
 
 
@@ -156,14 +170,13 @@ def _contradiction(manifest: Manifest, copies: Sequence[Entry]) -> Iterator[Prob
         under = " and ".join(repr(printable(label) or "no label") for label in labels)
         yield Problem(f"{what}, under {under}; leave it under one.", manifest.task == "single_label" or len(paths) == 1)
     elif len(splits) > 1:
-        yield Problem(f"{what}, in {' and '.join(map(printable, splits))}; leave it in one.", False)
+        yield Problem(f"{what}, in {' and '.join(map(printable, splits))}; leave it in one.", len(paths) == 1)
     else:
         yield Problem(f"{what}; leave it once.", False)
 
 
-def _of_one_photo(manifest: Manifest, copies: Sequence[Entry]) -> Iterator[Problem]:
+def _of_one_photo(counts: Mapping[str, int], copies: Sequence[Entry]) -> Iterator[Problem]:
     """Classes that have no photo but copies of one."""
-    counts = manifest.counts()
     for label, count in Counter(label for entry in copies for label in entry.labels).items():
         if 1 < count == counts[label]:
             yield Problem(

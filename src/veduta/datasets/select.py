@@ -43,7 +43,8 @@ def select(
 ) -> Manifest:
     """Keep these classes alone, or drop those; then classes with too few photos; then photos beyond the most of each.
 
-    Of photos with many labels, the unwanted labels go, and with ``keep`` or ``drop`` photos that have none left.
+    Of photos with many labels, the unwanted labels go, and with ``keep`` or ``drop`` photos that have none left;
+    ``max_per_class`` is that of each set of labels that photos share.
     Raises UsageError for a class that there is not, with the nearest names, and where nothing is left.
     """
     known = manifest.labels
@@ -106,7 +107,7 @@ def _cap(manifest: Manifest, most: int, seed: int, reason: Callable[[str], str])
     reasons: dict[int, str] = {}
     for label, places in sorted(members.items()):
         if len(places) > most:
-            random = np.random.default_rng((seed, *label.encode()))
+            random = np.random.default_rng((seed, *label.encode("utf-8", "surrogateescape")))
             gone = random.choice(len(places), len(places) - most, replace=False)
             reasons |= {places[each]: reason(label) for each in gone}
     return manifest.dropping(reasons)

@@ -59,6 +59,10 @@ def hold_out_share(
         drawn = min(max(wanted, lowest), max(0, len(members) - 1))
         held[np.random.default_rng((seed, place)).choice(members, drawn, replace=False)] = True
         left[members] = False
+    for label in strata if targets.ndim == 2 else ():
+        # Held out with rarer labels, all photos of one may be gone: the first comes back.
+        if label.any() and held[label].all():
+            held[np.flatnonzero(label)[0]] = False
     if not held.any() or held.all():
         raise UsageError(f"{count} photos are too few to hold out {share:.0%} of them; add photos.")
     return held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,22 +53,27 @@ def read_label_table(table: Path) -> LabelTable:
         raise UsageError(f"{table} needs a header, file and then a name for each label, and a row for each photo.")
     if "" in labels or len(set(labels)) < len(labels) or len(labels) > _MOST_LABELS:
         raise UsageError(f"the header of {table} must name each of at most {_MOST_LABELS} labels once.")
-    paths, present = [], np.zeros((len(rows) - 1, len(labels)), np.float32)
-    for index, row in enumerate(rows[1:]):
+    paths, present = [], []
+    for line, row in enumerate(rows[1:], 2):
+        if not row:
+            continue
         values = [value.strip() for value in row[1:]]
         if len(values) != len(labels) or not set(values) <= {"0", "1"}:
             raise UsageError(
-                f"line {index + 2} of {table} must have a path and a 0 or 1 for each of {len(labels)} labels; where "
+                f"line {line} of {table} must have a path and a 0 or 1 for each of {len(labels)} labels; where "
                 "each photo has one label, give a table with the columns path and label."
             )
-        paths.append(str(_found(table, row[0], index + 2)))
-        present[index] = np.array(values, np.float32)
-    return LabelTable(tuple(paths), labels, present)
+        paths.append(str(_found(table, row[0], line)))
+        present.append(np.array(values, np.uint8))
+    if not paths:
+        raise UsageError(f"{table} has a header and no photo; give it a row for each.")
+    return LabelTable(tuple(paths), labels, np.array(present, np.float32).reshape(-1, len(labels)))
 
 
 def _found(table: Path, name: str, line: int) -> Path:
     for folder in (table.parent, table.parent / "images"):
         path = folder / name
-        if name and path.is_file():
+        # Not Path.is_file: of a name that is too long it raises.
+        if name and os.path.isfile(path):  # noqa: PTH113
             return path
     raise UsageError(f"line {line} of {table} names {name!r}, which is neither beside the table nor in images/ there.")

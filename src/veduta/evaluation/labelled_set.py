@@ -40,10 +40,11 @@ def read_labelled_set(data: Path, split: str | None = None) -> LabelledSet:
     """The kept photos of a folder of class folders, of a CSV table of 0 and 1, or of a manifest.
 
     ``split`` is one that the manifest tells, or ``all``; without it the test photos are taken where there are any, and
-    all photos where there are none.
+    all photos where there are no splits.
 
-    Raises UsageError where there is no such set, split or photo, where a photo is listed twice, or lies in two classes;
-    MissingExtra for Parquet without its extra. No photo is decoded.
+    Raises UsageError where there is no such set, split or photo, where photos for training would be judged on unasked,
+    where a photo is listed twice, or lies in two classes; MissingExtra for Parquet without its extra. No photo is
+    decoded.
     """
     manifest = read_data(data)
     where = printable(str(data))
@@ -60,6 +61,12 @@ def _of_split(manifest: Manifest, split: str | None, where: str) -> tuple[tuple[
     kept = manifest.kept
     there = {entry.split for entry in kept} - {""}
     if split is None:
+        if "train" in there and TEST not in there:
+            known = " and ".join(sorted(map(printable, there)))
+            raise UsageError(
+                f"{where} has photos for {known}, and none for test: say which to judge on with --split, or give a set "
+                "without splits."
+            )
         split = TEST if TEST in there else EVERY
     elif split != EVERY and split not in there:
         known = f"there are {', '.join(sorted(map(printable, there)))}" if there else "its photos have no split"

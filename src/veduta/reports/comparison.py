@@ -26,6 +26,7 @@ from veduta.errors import MissingExtra
 from veduta.evaluation.comparison import RANKED_BY, Comparison, Figure, Missing, Row
 from veduta.evaluation.figures import WORDS, rounded
 from veduta.images.limits import printable
+from veduta.labels.text_file import neutral
 from veduta.reports.comparison_plot import comparison_plot
 from veduta.reports.comparison_table import comparison_table, remarks
 from veduta.reports.report_folder import PAGE, ReportFolder
@@ -103,7 +104,10 @@ def comparison_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(), lineterminator="\n", restval="")
     writer.writeheader()
-    writer.writerows([*rows, *missing])
+    writer.writerows(
+        {name: neutral(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in [*rows, *missing]
+    )
     return text.getvalue()
 
 

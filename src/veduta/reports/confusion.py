@@ -85,6 +85,8 @@ def _name(axes: Axes, labels: Sequence[Label], others: bool) -> None:
     size = 7.0 if len(labels) <= _MOST_NUMBERS else 4.6
     axes.set_yticks(places[: len(labels)], names, fontsize=size)
     axes.set_xticks(places, [*names, "others"][: len(places)], fontsize=size, rotation=90)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)  # a name with dollars is no formula
     axes.tick_params(length=0)
 
 

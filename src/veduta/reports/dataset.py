@@ -23,7 +23,7 @@ MOST_ON_SHEET = 240
 _MOST_NAMES = 60
 
 
-def class_plot(counts: Mapping[str, int], title: str = "") -> bytes:
+def class_plot(counts: Mapping[str, int]) -> bytes:
     """How many photos each class has, the largest first, as PNG. Raises MissingExtra without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -40,6 +40,8 @@ def class_plot(counts: Mapping[str, int], title: str = "") -> bytes:
     axes.barh(places, [count for _, count in ordered], height=0.75 if named else 1.0, color=_BAR)
     axes.set_yticks(places if named else [], [printable(name) for name, _ in ordered] if named else [])
     axes.set(ylim=(len(ordered) - 0.4, -0.6), xlabel="photos", facecolor=_PAPER)
+    for text in axes.get_yticklabels():
+        text.set_parse_math(False)  # a name with dollars is no formula
     if not named:
         axes.set_ylabel(f"{len(ordered)} classes")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -48,8 +50,6 @@ def class_plot(counts: Mapping[str, int], title: str = "") -> bytes:
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if title:
-        axes.set_title(title, color=_INK, loc="left", fontsize=11)
     figure.tight_layout()
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", facecolor=_PAPER, metadata={"Software": None})

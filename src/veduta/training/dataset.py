@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.datasets.identical import join_groups, look_at_files
 from veduta.datasets.manifest import Entry, Manifest, is_manifest, read_data
 from veduta.datasets.problems import check_trainable
 from veduta.datasets.tables import read_label_table
@@ -24,7 +25,7 @@ class Dataset:
 
     ``held_out`` ``[n]`` is true for photos that a manifest keeps for validation; None where nothing says which.
     ``groups`` names, for each photo, those that it must not be parted from, and is "" for one that may go alone; None
-    where nothing says so.
+    where nothing says so. Files that are the same are of one group.
     """
 
     name: str
@@ -75,16 +76,12 @@ def read_dataset(data: Path, task: Task | None = None) -> Dataset:
 def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
     """The kept photos of a manifest, without those that are for testing."""
     where = printable(str(data))
-    strange = {entry.split for entry in manifest.kept} - {"", "train", "validation", "test"}
-    if strange:
-        raise UsageError(
-            f"{where} has the split {printable(min(strange))!r}; a training knows train, validation and test."
-        )
     entries = [entry for entry in manifest.kept if entry.split != "test"]
     labels = _labels(data, entries)
     _check_names(where, labels)
     held_out = np.array([entry.split == "validation" for entry in entries], bool)
-    groups = tuple(entry.group for entry in entries)
+    same = look_at_files([entry.path for entry in entries]).same
+    groups = join_groups([entry.group for entry in entries], same)
     dataset = Dataset(
         printable(data.stem if data.is_file() else data.resolve().name),
         tuple(entry.path for entry in entries),
@@ -93,7 +90,8 @@ def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
         held_out if held_out.any() else None,
         groups if any(groups) else None,
     )
-    _check_groups(where, dataset)
+    if dataset.held_out is None:
+        _check_groups(where, dataset)
     missing = np.flatnonzero(dataset.counts(~held_out) == 0)
     if len(missing):
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from veduta.datasets.reading import read_readable
 from veduta.errors import UsageError
+from veduta.images.decode import DECODER_VERSION
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.models.session import Session
@@ -34,13 +36,12 @@ _PART = 256
 class Embedded:
     """Embeddings float32 ``[k, 1 + views, d]`` of the k photos that can be read, first as they are, then changed.
 
-    ``kept`` ``[n]`` is true for these among all n; ``failures`` tell why the others can't be, empty where the
-    embeddings were kept from an earlier run.
+    ``kept`` ``[n]`` is true for these among all n; ``failures`` tell why the others can't be.
     """
 
     values: NDArray[np.float32]
     kept: NDArray[np.bool_]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[Failure, ...]
 
 
 def embed_views(
@@ -63,7 +64,7 @@ def embed_views(
     if bundle.embedding is None:
         raise UsageError(f"{bundle.name} gives no embedding to learn from; choose another model.")
     key = _key(paths, bundle, wanted, views, seed)
-    known = None if cache is None else _from_cache(cache, key)
+    known = None if cache is None else _from_cache(cache, key, paths, wanted)
     if known is not None:
         return known
     session, name = Session(bundle.graph), bundle.embedding.name
@@ -97,19 +98,26 @@ def _seen(pixels: NDArray[np.uint8], draw: tuple[int, int, int]) -> NDArray[np.u
 
 
 def _key(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> str:
-    told = hashlib.sha256(f"{bundle.embedding_id} {wanted} {views} {seed} {VIEWS}".encode())
+    told = hashlib.sha256(f"{bundle.embedding_id} {DECODER_VERSION} {wanted} {views} {seed} {VIEWS}".encode())
     for path in paths:
-        status = Path(path).stat() if Path(path).exists() else None
-        stamp = "" if status is None else f"{status.st_size} {status.st_mtime_ns}"
+        try:
+            status = os.stat(path)  # noqa: PTH116  a Path for each takes longer
+            stamp = f"{status.st_size} {status.st_mtime_ns}"
+        except (OSError, ValueError):
+            stamp = ""
         told.update(f"\0{path}\0{stamp}".encode("utf-8", "surrogateescape"))
     return told.hexdigest()
 
 
-def _from_cache(cache: Path, key: str) -> Embedded | None:
+def _from_cache(cache: Path, key: str, paths: Sequence[str], wanted: Preprocessing) -> Embedded | None:
+    """What was kept; None where there is nothing of this, or a photo that could not be decoded then can be now."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as known:
-            if str(known["key"]) == key:
-                return Embedded(known["values"], known["kept"])
+            if str(known["key"]) != key:
+                return None
+            values, kept = known["values"], known["kept"]
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        pass  # something else, or damaged: it is written anew
-    return None
+        return None  # something else, or damaged: it is written anew
+    failed = [path for path, was_kept in zip(paths, kept, strict=True) if not was_kept]
+    again = read_readable(failed, wanted, keep_pixels=False)
+    return None if again.kept.any() else Embedded(values, kept, tuple(again.failures))

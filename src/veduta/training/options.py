@@ -98,6 +98,10 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 
 
+# Elsewhere 0 stands for what is usual.
+_LEAST = {"trials": 1, "threads": 1, "head_epochs": 1}
+
+
 def find_recipe(name: str) -> RecipeName:
     """The recipe of this name. Raises UsageError."""
     for recipe in RECIPES:
@@ -114,6 +118,8 @@ def check_options(recipe: RecipeName, options: Options) -> None:
             raise UsageError(
                 f"--recipe {recipe} has no use for {_typed(name, value)}: leave it out, or take --recipe {others}."
             )
+        if name in _LEAST and value < _LEAST[name]:
+            raise UsageError(f"{_typed(name)} {value} can't be meant; give {_LEAST[name]} or more.")
         known = _VALUES.get(name)
         if known is not None and value not in known:
             raise UsageError(f"{_typed(name)} {value} is unknown; give {', '.join(known[:-1])} or {known[-1]}.")

@@ -7,9 +7,6 @@ can Distort Pretrained Features and Underperform Out-of-Distribution").
 from __future__ import annotations
 
 import copy
-import csv
-import io
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +17,6 @@ from numpy.typing import NDArray
 from veduta import __version__
 from veduta.datasets.split import hold_out_share
 from veduta.errors import TrainingError, UsageError
-from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Task, check_target
 from veduta.recognition.tagger import DEFAULT_MODEL
@@ -31,6 +27,7 @@ from veduta.training.custom_bundle import Making, write_custom_bundle
 from veduta.training.dataset import Dataset, read_dataset
 from veduta.training.execution import share_of_this_process
 from veduta.training.fitted import Fitted, Verdict, fit_first, judge
+from veduta.training.left_out import tell_left_out
 from veduta.training.loop import Callbacks, Execution, Schedule, train_opened
 from veduta.training.networks import SceneNetwork, find_architecture
 from veduta.training.opening import OpenRun, check_enough, open_run
@@ -44,10 +41,7 @@ from veduta.training.search import found_before, search
 from veduta.training.start import architecture_for, start_network
 from veduta.training.user_data import ReadPhotos, check_left, read_photos
 
-__all__ = ["LEFT_OUT", "Progress", "Recipe", "fit", "recipe_for"]
-
-#: The photos of a run that could not be decoded, with the reason.
-LEFT_OUT = "left_out.csv"
+__all__ = ["Progress", "Recipe", "fit", "recipe_for"]
 
 #: Side of the square that a model looks at, where nobody says otherwise.
 SIZE = 128
@@ -63,8 +57,6 @@ _FIELDS = {"rate": "learning_rate"}
 
 # So many photos tell a channel's mean and variance well enough.
 _REBASE_PHOTOS = 5000
-# So many are named in a sentence.
-_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ def recipe_for(name: RecipeName, options: Options) -> Recipe:
         cast("Task | None", options.task),
         options.head_epochs or 0,
         options.refit is not False,
-        (options.trials or TRIALS) if options.search else 0,
+        (TRIALS if options.trials is None else options.trials) if options.search else 0,
     )
 
 
@@ -237,7 +229,7 @@ def _read(
     """The photos, as far as they can be decoded."""
     progress.note(f"reading {len(held):,} photos of {len(dataset.labels)} classes; {int(held.sum()):,} are held out")
     read = read_photos(dataset, wanted, on_photo=progress.photo)
-    _tell_left_out(read, run, progress.note)
+    tell_left_out(read.failures, len(read.kept), run.folder.path, progress.note, write=not run.share.rank)
     check_left(dataset, ~held, read)
     return read
 
@@ -293,23 +285,6 @@ def _told(recipe: Recipe, data: Path, architecture: str, origin: Origin | None) 
         "head_epochs": recipe.head_epochs,
         "searched_trials": recipe.trials,
     }
-
-
-def _tell_left_out(read: ReadPhotos, run: OpenRun, note: Callable[[str], None]) -> None:
-    """A sentence, and a row for each photo in the run's folder."""
-    if not read.failures:
-        return
-    named = ", ".join(printable(each.path) for each in read.failures[:_NAMED])
-    more = " and others" if len(read.failures) > _NAMED else ""
-    note(
-        f"{len(read.failures):,} of {len(read.kept):,} photos can't be decoded and are left out: {named}{more}; "
-        f"{run.folder.path / LEFT_OUT} says why."
-    )
-    if not run.share.rank:
-        text = io.StringIO()
-        rows = csv.writer(text)
-        rows.writerows([("path", "reason"), *((printable(each.path), each.message) for each in read.failures)])
-        run.folder.write_text(LEFT_OUT, text.getvalue())
 
 
 def _preprocessing(architecture: str, size: int, crops: int) -> Preprocessing:

@@ -137,7 +137,7 @@ def _transfer(data: Path, out: Path, options: Options, progress: Progress) -> Bu
     except ModuleNotFoundError as error:
         raise MissingExtra(f'learning needs {error.name}; install it with: pip install "veduta[learn]"') from error
     model = options.weights or DEFAULT_MODEL
-    if str(model) == "none" or str(model).startswith("hub") or Path(model).is_file():
+    if str(model) == "none" or str(model) == "hub" or str(model).startswith("hub:") or Path(model).is_file():
         raise UsageError(
             f"--recipe transfer learns behind a model, and --weights {model} is none; make one of weights with veduta "
             "models pull or convert, or take --recipe finetune."
@@ -150,11 +150,14 @@ def _transfer(data: Path, out: Path, options: Options, progress: Progress) -> Bu
 def _fit(data: Path, out: Path, recipe: RecipeName, options: Options, progress: Progress) -> Bundle | None:
     try:
         from veduta.training.execution import Execution, Precision
-        from veduta.training.loop import has_checkpoint
+        from veduta.training.fitted import FITTED
         from veduta.training.recipes import fit, recipe_for
+        from veduta.training.run_folder import CHECKPOINT
+        from veduta.training.search import RECORD
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
-    if options.resume is False and has_checkpoint(out):
+    begun = any((out / name).exists() for name in (CHECKPOINT, FITTED, RECORD))
+    if options.resume is False and begun:
         raise UsageError(f"--out {out} has a run already; name another folder, or leave --no-resume away to go on.")
     execution = Execution(
         cast("Precision", options.precision or "auto"),

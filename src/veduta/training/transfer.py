@@ -17,15 +17,13 @@ from veduta.images.limits import printable
 from veduta.models.bundle import Bundle, Task, check_target
 from veduta.models.store import find
 from veduta.training.dataset import Dataset, read_dataset
-from veduta.training.embeddings import Embedded, embed_views
+from veduta.training.embeddings import embed_views
 from veduta.training.learnt_bundle import Making, write_learnt_bundle
+from veduta.training.left_out import tell_left_out
 from veduta.training.linear import learn
 
 #: Embeddings of a run, kept so that another training on the same photos need not compute them.
 FEATURES = "features.npz"
-
-# So many are named in a sentence.
-_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def transfer(
     """Learn the classes of ``data`` and write ``run/bundle``; embeddings are kept in ``run/features.npz``.
 
     Every photo that is not for testing is learnt from: what a manifest keeps for validation is not needed here, since
-    each part is held out in turn. Photos that can't be read are left out and told.
+    each part is held out in turn. Photos that can't be decoded are left out, told, and listed in ``run/left_out.csv``.
     Raises UsageError, TrainingError, OutputError, and what ``Bundle.load`` raises.
     """
     backbone = Bundle.load(find(how.model))
@@ -74,7 +72,7 @@ def transfer(
     embedded = embed_views(
         dataset.paths, backbone, wanted, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
     )
-    _tell_left_out(embedded, note)
+    tell_left_out(embedded.failures, len(embedded.kept), run, note)
     dataset = dataset.subset(embedded.kept)
     _check_sizes(dataset, how.folds)
     note("fitting the classifier")
@@ -95,12 +93,3 @@ def _check_sizes(dataset: Dataset, folds: int) -> None:
         )
     if len(dataset.paths) < folds:
         raise UsageError(f"{len(dataset.paths)} photos can't be parted into {folds}; add photos.")
-
-
-def _tell_left_out(embedded: Embedded, note: Callable[[str], None]) -> None:
-    if embedded.failures:
-        named = ", ".join(printable(each.path) for each in embedded.failures[:_NAMED])
-        more = " and others" if len(embedded.failures) > _NAMED else ""
-        note(
-            f"{len(embedded.failures):,} of {len(embedded.kept):,} photos can't be read and are left out: {named}{more}"
-        )

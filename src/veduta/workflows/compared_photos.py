@@ -12,6 +12,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from veduta.datasets.identical import look_at_files
 from veduta.datasets.manifest import Entry, Manifest, read_data, read_manifest, write_manifest
 from veduta.datasets.problems import check_trainable
 from veduta.datasets.split import split_manifest
@@ -106,7 +107,7 @@ def write_divided(manifest: Manifest, file: Path, name: str) -> DividedSet:
 
 
 def digest_of(entries: Sequence[Entry]) -> str:
-    """A BLAKE3 of photos by their paths below the folder that holds them all, sizes, labels and splits."""
+    """A BLAKE3 of photos by their paths below the folder that holds them all, sizes, labels, splits and groups."""
     hashed = blake3()
     whole = [os.path.abspath(entry.path) for entry in entries]  # noqa: PTH100  pathlib follows links
     above = os.path.commonpath(whole) if whole else ""
@@ -116,6 +117,7 @@ def digest_of(entries: Sequence[Entry]) -> str:
         except OSError:
             size = -1
         told = [os.path.relpath(path, above), str(size), entry.split, *entry.labels]
+        told += [f"\1{entry.group}"] * bool(entry.group)
         hashed.update("\0".join(told).encode("utf-8", "surrogateescape") + b"\n")
     return hashed.hexdigest(length=16)
 
@@ -130,6 +132,8 @@ def _beside(manifest: Manifest, data: Path, test: Path) -> Manifest:
     entries = other.kept
     if any(entry.split for entry in entries):
         entries = tuple(entry for entry in entries if entry.split == "test")
+        if not entries:
+            raise UsageError(f"{where} has splits, and no photo for test among them; split it anew, or name another.")
     known = _trained_labels(manifest)
     held = []
     for entry in entries:
@@ -140,10 +144,11 @@ def _beside(manifest: Manifest, data: Path, test: Path) -> Manifest:
         raise UsageError(
             f"{where}: {listed(other.labels)} are none of the classes of {told}; name them alike to test on that set."
         )
-    both = {os.path.abspath(entry.path) for entry in manifest.entries}  # noqa: PTH100
-    for entry in held:
-        if os.path.abspath(entry.path) in both:  # noqa: PTH100
-            raise UsageError(f"{printable(entry.path)} is in {told} and in {where}; no photo can be for both.")
+    count = len(manifest.entries)
+    for group in look_at_files([entry.path for entry in (*manifest.entries, *held)]).same:
+        if group[0] < count <= group[-1]:
+            one, same = (printable(each.path) for each in (manifest.entries[group[0]], held[group[-1] - count]))
+            raise UsageError(f"{one} of {told} and {same} of {where} are one photo; no photo can be for both.")
     mine = [replace(entry, split=entry.split or "train") for entry in manifest.entries]
     return replace(manifest, entries=(*mine, *held))
 
