@@ -28,7 +28,7 @@ Split = Annotated[
     str | None,
     typer.Option(
         help="Photos of a manifest: train, validation, test, or all.",
-        show_default="test where there are any, else all",
+        show_default="test; all where there are no splits",
         rich_help_panel=_JUDGED,
     ),
 ]

@@ -20,7 +20,7 @@ PRECISIONS = (0.9, 0.95, 0.99)
 class Options:
     """What an evaluation is to look at.
 
-    ``split`` is that of a manifest; None takes its test photos, or all where there are none.
+    ``split`` is that of a manifest; None takes its test photos, or all where it has no splits.
     ``coarse`` judges by everyday labels in the first place: for sets whose classes are not the model's.
     ``meanings`` tells which label a class of the set is, where its name does not; ``wider`` which wider class a class
     of the model is judged as, beside its own.
