@@ -40,6 +40,8 @@ def test_without_options_a_recipe_is_its_defaults() -> None:
 
 
 def test_options_reach_the_schedule_under_its_own_names() -> None:
+    changes: dict[str, Any] = {"flip": False, "jitter": 0.1, "rotation": 10.0, "shift": 0.1, "zoom": 0.2}
+    changes |= {"shear": 5.0, "brightness": 0.3, "mixup": 0.2, "cutmix": 1.0}
     options = Options(
         optimizer="sgd",
         rate=0.03,
@@ -54,16 +56,8 @@ def test_options_reach_the_schedule_under_its_own_names() -> None:
         seed=5,
         label_smoothing=0.0,
         class_weights="balanced",
-        mixup=0.2,
-        cutmix=1.0,
         crop=0.3,
-        flip=False,
-        jitter=0.1,
-        rotation=10.0,
-        shift=0.1,
-        zoom=0.2,
-        shear=5.0,
-        brightness=0.3,
+        **changes,
         search=True,
         trials=7,
         head_epochs=9,
@@ -84,18 +78,7 @@ def test_options_reach_the_schedule_under_its_own_names() -> None:
     assert (schedule.batch_size, schedule.decay, schedule.epochs, schedule.patience) == (20, "constant", 4, 0)
     assert (schedule.side, schedule.train_last, schedule.seed, schedule.label_smoothing) == (96, 3, 5, 0.0)
     assert schedule.class_weights == "balanced"
-    assert schedule.augmentation == Augmentation(
-        min_area=0.3,
-        flip=False,
-        jitter=0.1,
-        rotation=10.0,
-        shift=0.1,
-        zoom=0.2,
-        shear=5.0,
-        brightness=0.3,
-        mixup=0.2,
-        cutmix=1.0,
-    )
+    assert schedule.augmentation == Augmentation(min_area=0.3, **changes)
     assert schedule.clip_norm == DEFAULTS["finetune", "sgd"].clip_norm
     assert (recipe.trials, recipe.head_epochs, recipe.size, recipe.validation_share) == (7, 9, 64, 0.3)
     assert (recipe.task, recipe.architecture, recipe.weights) == ("multi_label", "resnet18", "hub")

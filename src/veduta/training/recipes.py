@@ -7,6 +7,7 @@ can Distort Pretrained Features and Underperform Out-of-Distribution").
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -34,7 +35,7 @@ from veduta.training.opening import OpenRun, check_enough, open_run
 from veduta.training.options import Options, RecipeName
 from veduta.training.photo_sets import PhotoFiles, PhotoSet
 from veduta.training.progress import Progress
-from veduta.training.refit import refit_classifier
+from veduta.training.refit import Refit, refit_classifier
 from veduta.training.run_folder import Fact
 from veduta.training.schedules import DEFAULTS, for_photos
 from veduta.training.search import found_before, search
@@ -169,12 +170,7 @@ def fit(
         refitted = None
         if verdict is not None and recipe.refit and going.schedule.class_weights == "none":
             groups = dataset.subset(held & read.kept).groups
-            refitted = refit_classifier(
-                made, training, validation, groups, loss=verdict.kept, seed=asked.seed, note=progress.note
-            )
-        if refitted is not None:
-            progress.note(refitted.sentence)
-            going.folder.add_to_config(refitted.told)
+            refitted = _refit(going, made, training, validation, groups, verdict.kept, progress)
         progress.note("exporting, and checking the graph against torch")
         making = Making(
             dataset=dataset,
@@ -260,6 +256,25 @@ def _train(
         spread = np.linspace(0, len(training) - 1, min(_REBASE_PHOTOS, len(training))).astype(np.int64)
         rebase_statistics(trained, training.subset(spread))
     return trained, verdict
+
+
+def _refit(
+    run: OpenRun,
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    groups: Sequence[str] | None,
+    loss: float,
+    progress: Progress,
+) -> Refit | None:
+    """The classifier fitted again to all photos, where that is better than ``loss``; told."""
+    found = refit_classifier(
+        network, training, validation, groups, loss=loss, seed=run.schedule.seed, note=progress.note
+    )
+    if found is not None:
+        progress.note(found.sentence)
+        run.folder.add_to_config(found.told)
+    return found
 
 
 def _begun_with(recipe: Recipe, architecture: str, origin: Origin | None) -> dict[str, Fact]:
