@@ -98,6 +98,15 @@ def test_photos_that_can_not_be_read_are_left_out_and_told(photos: Path, tmp_pat
     assert any("1 of 28 photos can't be decoded" in words for words in told)
 
 
+def test_the_list_of_photos_left_out_goes_with_the_last_of_them(photos: Path, tmp_path: Path) -> None:
+    broken = photos / "day" / "broken.jpg"
+    broken.write_text("no photo")
+    transfer(photos, tmp_path / "run", QUICK)
+    broken.unlink()
+    transfer(photos, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run" / LEFT_OUT).exists()
+
+
 def test_a_photo_that_could_not_be_opened_for_a_while_is_learnt_from_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,11 +22,13 @@ _NAMED = 3
 def tell_left_out(
     failures: Sequence[Failure], photos: int, run: Path, note: Callable[[str], None], *, write: bool = True
 ) -> None:
-    """A sentence, and with ``write`` a row for each photo in ``run``; nothing where there are none.
+    """A sentence, and with ``write`` a row for each photo in ``run``; where there are none, the list of an earlier run goes.
 
     Raises OutputError where the file can't be written.
     """
     if not failures:
+        if write:
+            (run / LEFT_OUT).unlink(missing_ok=True)
         return
     named = ", ".join(printable(each.path) for each in failures[:_NAMED])
     more = " and others" if len(failures) > _NAMED else ""
