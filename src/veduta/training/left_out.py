@@ -22,7 +22,8 @@ _NAMED = 3
 def tell_left_out(
     failures: Sequence[Failure], photos: int, run: Path, note: Callable[[str], None], *, write: bool = True
 ) -> None:
-    """A sentence, and with ``write`` a row for each photo in ``run``; where there are none, the list of an earlier run goes.
+    """A sentence, and with ``write`` a row for each photo in ``run``; where there are none, the list of an
+    earlier run goes.
 
     Raises OutputError where the file can't be written.
     """
