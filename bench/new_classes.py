@@ -36,12 +36,13 @@ from veduta.records import Sample
 from veduta.training.backbone import write_backbone
 
 _SEED = 0
+#: MobileNetV2, and what its earlier layers say beside the last.
+NETWORK = "mobilenet_v2_hypercolumns"
 #: Side of the photos in pixels: ImageNet's network sees more in these than at the 224 that it was trained at.
 SUN27_SIZE = 320
 # Fine-tuning sees smaller crops than the model looks at afterwards.
 _LOOKED_AT, _TRAINED_ON = 288, 224
-# places100 makes its photos 1.75 times as large, so this is what fills its 224-pixel crops and a little more.
-_NATURAL_SIZE, _NATURAL_SIDE, _FROZEN_SIZE = 160, 224, 224
+_NATURAL_SIZE, _NATURAL_SIDE, _FROZEN_SIZE = 280, 224, 224
 
 #: Makes a model of a manifest in a folder.
 Recipe = Callable[[Path, Path], Bundle | None]
@@ -81,7 +82,7 @@ def run(settings: Settings) -> Report:
     out = settings.out / "new-classes"
     out.mkdir(parents=True, exist_ok=True)
     sun27 = LabelledSet.read("sun27", DATA / "sun27", settings.scale)
-    backbone = write_backbone("mobilenet_v2", MOBILENET_WEIGHTS, SUN27_SIZE, out / "backbone")
+    backbone = write_backbone(NETWORK, MOBILENET_WEIGHTS, SUN27_SIZE, out / "backbone")
     for name, weights, size, most in (
         ("ImageNet's MobileNetV2", backbone.path, None, 90),
         (DEFAULT_MODEL, DEFAULT_MODEL, None, 60),
@@ -117,7 +118,7 @@ def _sun27(report: Report, photos: LabelledSet, backbone: Bundle, epochs: int, o
             data,
             run,
             recipe="finetune",
-            architecture="mobilenet_v2",
+            architecture=NETWORK,
             weights=MOBILENET_WEIGHTS,
             size=_LOOKED_AT,
             side=_TRAINED_ON,
@@ -158,7 +159,14 @@ def _natural(report: Report, photos: LabelledSet, epochs: int, out: Path) -> Non
 
     def finetune(data: Path, run: Path) -> Bundle | None:
         return veduta.train(
-            data, run, recipe="finetune", weights=DEFAULT_MODEL, size=_NATURAL_SIZE, side=_NATURAL_SIDE, epochs=epochs
+            data,
+            run,
+            recipe="finetune",
+            architecture=NETWORK,
+            weights=DEFAULT_MODEL,
+            size=_NATURAL_SIZE,
+            side=_NATURAL_SIDE,
+            epochs=epochs,
         )
 
     frozen, tuned = _frozen(photos, out), _tested(photos, "finetune", finetune, out)

@@ -91,6 +91,10 @@ def test_a_bundle_is_found_by_name_and_by_folder(tmp_path: Path, monkeypatch: py
         assert origin is not None
         assert origin.path == folder / "weights.safetensors"
         assert origin.source.startswith("places100 (")
+    for kin in ("mobilenet_v2", "mobilenet_v2_hypercolumns"):
+        network = build(kin, 5)
+        assert load_weights(network, "mine") is not None
+        assert network.enlarge == 1
     with pytest.raises(WeightsError, match="places100 is a mobilenet_v2_128, the network to train a resnet18"):
         load_weights(build("resnet18", 2), "mine")
     (folder / "weights.safetensors").write_bytes(b"altered")

@@ -51,7 +51,7 @@ def test_what_is_shown_is_what_a_training_would_make(manifest: Manifest) -> None
     assert len(changes) == 11
     for (_, name), pictures in found.rows:
         place = [Path(entry.path).name for entry in training].index(name)
-        pixels = read_photo(training[place].path, Preprocessing("crop", ((48, 48),), "bilinear", short_side=48))
+        pixels = read_photo(training[place].path, Preprocessing.squeezed(48))
         expected = [
             pixels,
             *(augment(pixels, 48, change, (5, 0, place)) for _, change in changes),

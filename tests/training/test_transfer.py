@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ pytest.importorskip("onnx", reason="the extra learn is not installed")
 
 import veduta
 from veduta.errors import UsageError
+from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.records import Failure
 from veduta.training import embeddings as embedding_room
@@ -52,6 +51,22 @@ def test_folders_become_a_model_that_tags_and_explains(photos: Path, tmp_path: P
     assert any("held out in turn" in words for words in told)
     assert "places100" in (bundle.path / "README.md").read_text()
     Bundle.load(bundle.path, verify=True)
+
+
+def test_changed_views_are_cut_from_the_whole_photo_though_the_model_sees_its_middle(tmp_path: Path) -> None:
+    pixels = np.zeros((60, 180, 3), np.uint8)
+    pixels[:, :60], pixels[:, 120:] = (255, 0, 0), (0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "flag.png")
+    middle = Preprocessing("crop", ((32, 32),), "bilinear", 32)
+    draws = [(0, view, 0) for view in range(1, 30)]
+    for wanted in (middle, Preprocessing.squeezed(32)):
+        seen = embedding_room._read(str(tmp_path / "flag.png"), wanted, embedding_room._whole(wanted), draws)
+        assert not isinstance(seen, Failure)
+        assert {each.shape for each in seen} == {(32, 32, 3)}
+        assert bool(seen[0][:, 2:-2].any()) == (wanted.fit == "stretch")
+        # The farthest edges are in some views: pure red and pure blue, whatever the colours' jitter leaves of them.
+        assert max(float((each[..., 0] > each[..., 2] + 100).mean()) for each in seen[1:]) > 0.2
+        assert max(float((each[..., 2] > each[..., 0] + 100).mean()) for each in seen[1:]) > 0.2
 
 
 def test_embeddings_are_computed_once_and_anew_where_a_photo_changed(
@@ -111,16 +126,13 @@ def test_a_photo_that_could_not_be_opened_for_a_while_is_learnt_from_again(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = transfer(photos, tmp_path / "whole", QUICK)
-    shut, read = photos / "day" / "3.jpg", embedding_room.read_readable
+    shut, read = photos / "day" / "3.jpg", embedding_room._read
 
-    def without(paths: Sequence[str], *given: Any, **named: Any) -> Any:
-        found = read([path for path in paths if path != str(shut)], *given, **named)
-        kept = np.array([path != str(shut) for path in paths])
-        failed = tuple(Failure(path, "PhotoError", "no permission") for path in paths if path == str(shut))
-        return replace(found, kept=kept, failures=failed)
+    def without(path: str, *given: Any) -> Any:
+        return Failure(path, "PhotoError", "no permission") if path == str(shut) else read(path, *given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(embedding_room, "read_readable", without)
+        patched.setattr(embedding_room, "_read", without)
         assert transfer(photos, tmp_path / "run", QUICK).bundle_id != whole.bundle_id
     assert transfer(photos, tmp_path / "run", QUICK).bundle_id == whole.bundle_id
 

@@ -56,6 +56,11 @@ class Preprocessing:
                 f"and the short side {self.short_side}."
             )
 
+    @classmethod
+    def squeezed(cls, side: int, filter: str = "bilinear") -> Preprocessing:
+        """The whole photo as a square of ``side`` pixels."""
+        return cls("stretch", ((side, side),), filter)
+
     @property
     def side(self) -> int:
         """The side, in pixels, below which shrinking on load would lose what this input needs."""

@@ -25,7 +25,7 @@ def architecture_facts() -> tuple[ArchitectureFacts, ...]:
         ArchitectureFacts(
             each,
             _parameters(each),
-            tuple(entry.name for entry in PUBLISHED.values() if entry.architecture == each.name),
+            tuple(entry.name for entry in PUBLISHED.values() if entry.architecture == each.family),
         )
         for each in ARCHITECTURES.values()
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torchvision import models
@@ -49,7 +50,8 @@ class Architecture:
     the top) and of the last layer; what begins with one of ``dropped`` only training used. ``rectified`` tells that
     ImageNet's classifier is a convolution with a ReLU, then the pooling. ``enlarge`` is how much larger photos are made
     inside the graph. ``side``, ``short_side`` and ``filter`` are the crop and the resize that its first ImageNet
-    weights were measured with.
+    weights were measured with. ``kin`` is the network whose features are made of the same tensors, so that a training
+    can start from its weights.
     """
 
     name: str
@@ -66,6 +68,12 @@ class Architecture:
     side: int = 224
     short_side: int = 256
     filter: str = "bilinear"
+    kin: str | None = None
+
+    @property
+    def family(self) -> str:
+        """One name for all networks whose features are made of the same tensors."""
+        return self.kin or self.name
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -88,6 +96,12 @@ class Architecture:
             )
 
 
+def same_family(one: str | None, other: str | None) -> bool:
+    """Whether the features of two networks, by name, are made of the same tensors."""
+    known = [ARCHITECTURES[name].family if name in ARCHITECTURES else name for name in (one, other)]
+    return known[0] == known[1]
+
+
 def find_architecture(name: str) -> Architecture:
     """The architecture of this name. Raises TrainingError with the nearest names."""
     if name in ARCHITECTURES:
@@ -101,18 +115,16 @@ def find_architecture(name: str) -> Architecture:
     )
 
 
-def _mobilenet_v2(name: str, *, enlarge: float = 1.0, side: int = 224, short_side: int = 256) -> Architecture:
-    return Architecture(
+def _mobilenet_v2(name: str, **differs: Any) -> Architecture:
+    usual = Architecture(
         name,
         partial(extractors.sequential_features, models.mobilenet_v2),
         1280,
         32,
         body="features.",
         classifier="classifier.1",
-        enlarge=enlarge,
-        side=side,
-        short_side=short_side,
     )
+    return replace(usual, **differs)
 
 
 def _resnet(name: str, make: Callable[..., nn.Module], embedding_size: int) -> Architecture:
@@ -174,7 +186,14 @@ _ALL = (
         rectified=True,
     ),
     # For photos that have no more than 128 pixels: the graph enlarges them, for a network sees more in larger ones.
-    _mobilenet_v2("mobilenet_v2_128", enlarge=1.75, side=128, short_side=128),
+    _mobilenet_v2("mobilenet_v2_128", enlarge=1.75, side=128, short_side=128, kin="mobilenet_v2"),
+    # For classes that are not ImageNet's: the last of the blocks of 64, 96 and 160 channels are read as well.
+    _mobilenet_v2(
+        "mobilenet_v2_hypercolumns",
+        features=partial(extractors.hypercolumns, models.mobilenet_v2, {"10": 2, "13": 2, "16": 1}),
+        embedding_size=1280 + 64 + 96 + 160,
+        kin="mobilenet_v2",
+    ),
     _mobilenetv4("mobilenetv4_conv_small"),
     _mobilenetv4("mobilenetv4_conv_medium"),
     Architecture(

@@ -29,8 +29,8 @@ def write_backbone(
 ) -> Bundle:
     """Write the network of these weights to ``out`` as a model of kind embedding, for photos of ``size`` pixels.
 
-    ``source`` is what ``load_weights`` takes. Photos are seen as ``fit`` has them seen: the short side made ``size``,
-    the middle cut out. The graph is checked against torch on made images.
+    ``source`` is what ``load_weights`` takes. Photos are seen as ``fit`` has them seen, whole. The graph is checked
+    against torch on made images.
     Raises what ``load_weights`` and ``write_bundle`` raise, TrainingError where graph and torch disagree.
     """
     with torch.random.fork_rng(devices=[]):
@@ -40,7 +40,7 @@ def write_backbone(
     origin = load_weights(network, source)
     assert origin is not None
     round_to_half(network)
-    wanted = Preprocessing("crop", ((size, size),), "bilinear", size)
+    wanted = Preprocessing.squeezed(size)
     on_stage(f"exporting {architecture} for {size} pixels, and checking the graph against torch")
     graph = export_graph(network, size)
     with tempfile.TemporaryDirectory() as folder:

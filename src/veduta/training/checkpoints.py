@@ -23,7 +23,7 @@ from veduta.errors import BundleNotFound, UsageError, WeightsError
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle
 from veduta.models.store import find
-from veduta.training.architectures import Architecture, find_architecture
+from veduta.training.architectures import Architecture, find_architecture, same_family
 from veduta.training.downloads import sha256_of
 from veduta.training.layouts import Fitted, expected_shapes, fit, guess
 from veduta.training.networks import SceneNetwork
@@ -304,7 +304,7 @@ def _located(network: SceneNetwork, source: Path | str, fetcher: Fetcher | None)
     if text == HUB or text.startswith(f"{HUB}:"):
         from veduta.training.pull import fetch_weights
 
-        wanted = text.removeprefix(HUB).removeprefix(":") or f"imagenet-{_name(network)}"
+        wanted = text.removeprefix(HUB).removeprefix(":") or f"imagenet-{find_architecture(_name(network)).family}"
         downloaded = fetch_weights(wanted, fetcher=fetcher)
         return f"hub:{wanted}", downloaded.path
     path = Path(source)
@@ -319,7 +319,7 @@ def _located(network: SceneNetwork, source: Path | str, fetcher: Fetcher | None)
     bundle = Bundle.load(folder)
     if bundle.weights is None:
         raise WeightsError(f"{bundle.path}: the model has no weights.safetensors to start from; choose another model.")
-    if bundle.architecture != network.architecture:
+    if not same_family(bundle.architecture, network.architecture):
         raise WeightsError(
             f"{bundle.path}: the model {bundle.name} is a {bundle.architecture or 'network of unknown architecture'}, "
             f"the network to train a {network.architecture}; choose one of them for both."

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.datasets.reading import read_readable
-from veduta.errors import UsageError
-from veduta.images.decode import DECODER_VERSION
+from veduta.errors import PhotoError, UsageError
+from veduta.images.decode import DECODER_VERSION, decode, read_bytes
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.models.session import Session
@@ -26,10 +26,14 @@ from veduta.training.augment import Augmentation, augment
 from veduta.whole_file import write_whole
 
 #: How views differ from the photo.
-VIEWS = Augmentation(min_area=0.4, filter="bilinear")
+VIEWS = Augmentation(min_area=0.7, filter="bilinear")
 
-# Photos that are in memory at once.
-_PART = 256
+# Photos whose views are in memory at once.
+_PART = 64
+
+# Views of a model that sees the middle of photos are cut from the whole of them: the middle's middle is never asked
+# about. Aspects (width / height) of whole photos, and their short side over the model's own.
+_ASPECTS, _LARGER = (1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 2.0, 0.5), 1.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,17 +75,22 @@ def embed_views(
     session.prepare(*wanted.sizes[0], [name])
     values = np.empty((len(paths), 1 + views, bundle.embedding.size), np.float32)
     kept, failures = np.zeros(len(paths), bool), list[Failure]()
+    whole = _whole(wanted) if views else wanted
     with ThreadPoolExecutor(available_threads()) as pool:
         for first in range(0, len(paths), _PART):
-            read = read_readable(paths[first : first + _PART], wanted)
-            assert read.pixels is not None
-            places = first + np.flatnonzero(read.kept)
-            for view in range(1 + views):
-                seen = list(pool.map(_seen, read.pixels, [(seed, view, int(place)) for place in places]))
-                values[places, view] = session.run(seen, [name])[name]
-            kept[places] = True
-            failures.extend(read.failures)
-            on_photo(first + len(read.kept), len(paths))
+            places = range(first, min(first + _PART, len(paths)))
+            draws = [[(seed, view, place) for view in range(1, 1 + views)] for place in places]
+            read = list(
+                pool.map(lambda path, drawn: _read(path, wanted, whole, drawn), paths[first : first + _PART], draws)
+            )
+            failures.extend(each for each in read if isinstance(each, Failure))
+            kept[places] = [not isinstance(each, Failure) for each in read]
+            seen = [each for each in read if not isinstance(each, Failure)]
+            for view in range(1 + views if seen else 0):
+                values[first + np.flatnonzero(kept[places]), view] = session.run([each[view] for each in seen], [name])[
+                    name
+                ]
+            on_photo(places.stop, len(paths))
     if not kept.any():
         raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
     values = values[kept]
@@ -92,13 +101,29 @@ def embed_views(
     return Embedded(values, kept, tuple(failures))
 
 
-def _seen(pixels: NDArray[np.uint8], draw: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """A photo as it is for view 0 of ``draw`` (seed, view, place), else changed."""
-    return augment(pixels, pixels.shape[1], VIEWS, draw) if draw[1] else pixels
+def _whole(wanted: Preprocessing) -> Preprocessing:
+    """The whole photo, sharp enough for crops of it: where it is seen whole as it is seen, else in about its aspect."""
+    if wanted.fit == "stretch":
+        return wanted
+    side = _LARGER * min(wanted.sizes[0])
+    sizes = tuple((round(side / min(aspect, 1)), round(side * max(aspect, 1))) for aspect in _ASPECTS)
+    return Preprocessing("stretch", sizes, wanted.filter)
+
+
+def _read(
+    path: str, wanted: Preprocessing, whole: Preprocessing, draws: Sequence[tuple[int, int, int]]
+) -> list[NDArray[np.uint8]] | Failure:
+    """A photo as it is seen, and a changed view of the ``whole`` of it for each of ``draws`` (seed, view, place)."""
+    try:
+        photo = decode(read_bytes(path), [wanted, whole], name=path)
+    except PhotoError as error:
+        return Failure(path, type(error).__name__, str(error))
+    seen = photo.pixels(0)
+    return [seen, *(augment(photo.pixels(1), seen.shape[1], VIEWS, draw) for draw in draws)]
 
 
 def _key(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> str:
-    told = hashlib.sha256(f"{bundle.embedding_id} {DECODER_VERSION} {wanted} {views} {seed} {VIEWS}".encode())
+    told = hashlib.sha256(f"{bundle.embedding_id} {DECODER_VERSION} {wanted} {views} {seed} {VIEWS} {_LARGER}".encode())
     for path in paths:
         try:
             status = os.stat(path)  # noqa: PTH116  a Path for each takes longer

@@ -8,12 +8,13 @@ weights fit. Nothing is dropped at random along the depth: a step must draw the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 from torchvision import models
 
+from veduta.training.hypercolumns import Hypercolumns
 from veduta.training.normalise import Recentre
 from veduta.training.vision_transformer import PatchFeatures
 
@@ -23,6 +24,13 @@ def sequential_features(make: Callable[..., nn.Module]) -> nn.Module:
     features = make(weights=None).features
     assert isinstance(features, nn.Module)
     return features
+
+
+def hypercolumns(make: Callable[..., nn.Module], read: Mapping[str, int]) -> nn.Module:
+    """Of those whose features are a sequence of layers, with what the layers of ``read`` give beside the last."""
+    features = sequential_features(make)
+    assert isinstance(features, nn.Sequential)
+    return Hypercolumns(features, read)
 
 
 def vgg_features(plan: str) -> nn.Module:

@@ -137,8 +137,8 @@ def _published(wanted: Architecture, name: str, tensor: Tensor) -> tuple[str, Te
 
 
 def _timm(wanted: Architecture, name: str, tensor: Tensor) -> tuple[str, Tensor] | None:
-    match wanted.name:
-        case "mobilenet_v2" | "mobilenet_v2_128":
+    match wanted.family:
+        case "mobilenet_v2":
             return _timm_mobilenet(name, tensor)
         case "vgg16" | "vgg19":
             return _timm_vgg(name, tensor)

@@ -77,7 +77,7 @@ def changes_of(how: Augmentation) -> list[tuple[str, Augmentation]]:
 
 def _readable(training: Sequence[Entry], wanted: int, size: int, seed: int) -> list[tuple[int, NDArray[np.uint8]]]:
     """Places and pixels, uint8 ``[size, size, 3]``, of the first photos that can be decoded."""
-    as_trained = Preprocessing(fit="crop", sizes=((size, size),), short_side=size, filter="bilinear")
+    as_trained = Preprocessing.squeezed(size)
     found: list[tuple[int, NDArray[np.uint8]]] = []
     first_failure: PhotoError | None = None
     for place in _one_class_after_the_other(training, seed)[: _MOST_TRIED * wanted]:

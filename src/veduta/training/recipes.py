@@ -281,6 +281,7 @@ def _begun_with(recipe: Recipe, architecture: str, origin: Origin | None) -> dic
     return {
         "architecture": architecture,
         "size": recipe.size,
+        "photos": "whole",
         "held-out share": _share(recipe),
         "start weights": "none" if origin is None else f"SHA-256 {origin.sha256[:16]}",
         "head epochs": recipe.head_epochs,
@@ -303,8 +304,10 @@ def _told(recipe: Recipe, data: Path, architecture: str, origin: Origin | None) 
 
 
 def _preprocessing(architecture: str, size: int, crops: int) -> Preprocessing:
-    """``crops`` is the side of the random ones, 0 where they are as large as the network sees photos."""
+    """The whole photo: what tells places apart is at its edges, too. ``crops`` is the side of the random ones, 0 where
+    they are as large as the network sees photos.
+    """
     chosen = find_architecture(architecture)
     chosen.check_side(size)
     chosen.check_side(crops or size, "crops")
-    return Preprocessing(fit="crop", sizes=((size, size),), short_side=size, filter="bilinear")
+    return Preprocessing.squeezed(size)

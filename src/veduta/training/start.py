@@ -11,11 +11,12 @@ import torch
 from veduta.errors import BundleNotFound, UsageError
 from veduta.models.bundle import Bundle
 from veduta.models.store import find
+from veduta.training.architectures import find_architecture, same_family
 from veduta.training.catalogue import Published, published
 from veduta.training.checkpoints import HUB, Origin, load_weights
 from veduta.training.downloads import cache
 from veduta.training.execution import Execution, first_alone, share_of_this_process
-from veduta.training.networks import SceneNetwork, build, find_architecture
+from veduta.training.networks import SceneNetwork, build
 from veduta.training.pull import fetch_weights
 
 _ARCHITECTURE = "mobilenet_v2"
@@ -31,12 +32,12 @@ def architecture_for(asked: str | None, weights: Path | str | None) -> str:
         find_architecture(asked)
     if str(weights).startswith(f"{HUB}:"):
         entry = _published(str(weights), _ARCHITECTURE)
-        if asked not in (None, entry.architecture):
+        if asked is not None and not same_family(asked, entry.architecture):
             raise UsageError(
                 f"{weights} has the weights of a {entry.architecture}, and the network to train is a {asked}; name one "
                 "for both, or leave the architecture out."
             )
-        return entry.architecture
+        return asked or entry.architecture
     if asked is None and weights is not None:
         with suppress(BundleNotFound):
             return Bundle.load(find(weights)).architecture or _ARCHITECTURE
@@ -69,4 +70,4 @@ def start_network(
 
 def _published(source: str, architecture: str) -> Published:
     """The entry of the catalogue that ``hub`` or ``hub:NAME`` means."""
-    return published(source.removeprefix(HUB).removeprefix(":") or f"imagenet-{architecture}")
+    return published(source.removeprefix(HUB).removeprefix(":") or f"imagenet-{find_architecture(architecture).family}")

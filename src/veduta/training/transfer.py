@@ -38,7 +38,7 @@ class Transfer:
 
     model: Path | str = "places100"
     size: int | None = None
-    views: int = 4
+    views: int = 2
     folds: int = 5
     seed: int = 0
     task: Task | None = None

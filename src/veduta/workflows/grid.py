@@ -25,7 +25,7 @@ _USED_BY = {
 }
 
 # What is reckoned with where the recipe chooses.
-_USUAL_VIEWS, _USUAL_EPOCHS = 4, {"scratch": 60, "finetune": 10}
+_USUAL_VIEWS, _USUAL_EPOCHS = 2, {"scratch": 60, "finetune": 10}
 
 # Even a network of a few layers needs some pixels.
 _SMALLEST_SIDE = 16
