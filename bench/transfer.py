@@ -1,7 +1,8 @@
 """The transfer recipe with its four changed views against what is usually written by hand, from folder to model.
 
 By hand: a frozen network in torch, a linear layer behind it, and freshly changed photos through both for 20 epochs.
-Both sides learn from the same four fifths of ``sun27`` and are asked about the rest, at the same size.
+Both sides learn from the same four fifths of ``sun27`` and are asked about the rest, at the same size, behind the same
+weights; the recipe reads several layers of them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import veduta
-from bench.networks import INPUT, SHORT_SIDE, SIDE, bundle_of, torch_network
-from bench.new_classes import own_photos
+from bench.networks import SHORT_SIDE, SIDE, torch_network
+from bench.new_classes import NETWORK, own_photos
 from bench.report import Report, Table, Verdict, percent
-from bench.settings import DATA, Settings
+from bench.settings import DATA, MOBILENET_WEIGHTS, Settings
 from veduta.datasets.manifest import Manifest, write_manifest
 from veduta.datasets.reading import read_pixels
 from veduta.datasets.split import read_shares, split_manifest
@@ -43,7 +44,7 @@ def run(settings: Settings) -> Report:
     seconds: dict[str, float] = {}
     hits: dict[str, NDArray[np.bool_]] = {}
     for name, side in sides.items():
-        seconds[name], said = side(manifest, settings)
+        seconds[name], said = side(manifest)
         hits[name] = said == truth
     report.figures["seconds"] = seconds
     ratio = seconds["by hand"] / seconds["recipe"]
@@ -62,18 +63,25 @@ def run(settings: Settings) -> Report:
     return report
 
 
-def _recipe(manifest: Manifest, settings: Settings) -> tuple[float, NDArray[np.int64]]:
-    backbone = bundle_of("mobilenet_v2", settings.out / "models")
+def _recipe(manifest: Manifest) -> tuple[float, NDArray[np.int64]]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "set.csv"
         write_manifest(data, manifest)
         began = time.perf_counter()
-        bundle = veduta.train(data, Path(folder) / "run", recipe="transfer", weights=backbone, views=4)
+        bundle = veduta.train(
+            data,
+            Path(folder) / "run",
+            recipe="transfer",
+            architecture=NETWORK,
+            weights=MOBILENET_WEIGHTS,
+            size=SIDE,
+            views=4,
+        )
         seconds = time.perf_counter() - began
         assert bundle is not None
         tagger = veduta.load(bundle.path)
         order = [manifest.labels.index(label.id) for label in tagger.labels]
-        pixels = read_pixels([entry.path for entry in manifest.entries if entry.split == "test"], INPUT)
+        pixels = read_pixels([entry.path for entry in manifest.entries if entry.split == "test"], bundle.preprocessing)
         said = [tagger.predict(Image.fromarray(each)).probabilities for each in pixels]
     return seconds, np.array([order[int(each.argmax())] for each in said if each is not None])
 
@@ -92,7 +100,7 @@ class _Photos(Dataset[tuple[Tensor, int]]):
         return self.change(image), self.labels.index(entry.labels[0])
 
 
-def _by_hand(manifest: Manifest, _settings: Settings) -> tuple[float, NDArray[np.int64]]:
+def _by_hand(manifest: Manifest) -> tuple[float, NDArray[np.int64]]:
     torch.set_num_threads(available_threads())
     torch.manual_seed(0)
     normal = [transforms.ToTensor(), transforms.Normalize(_MEAN, _DEVIATION)]

@@ -16,7 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import veduta
-from veduta.errors import TrainingError, UsageError
+from veduta.errors import TrainingError, UsageError, VedutaError
+from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
 from veduta.training import recipes
 from veduta.training.augment import Augmentation
@@ -283,6 +284,39 @@ def test_the_same_call_learns_behind_a_model_without_torch(photos: Path, tmp_pat
     bundle = veduta.train(photos, tmp_path / "run", recipe="transfer", views=0, folds=2)
     assert bundle is not None
     assert [label.id for label in bundle.heads[0].labels] == ["day", "night"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"architecture": "mobilenet_v3"}, "there is no architecture 'mobilenet_v3'; did you mean"),
+        ({"architecture": "mobilenet_v2", "size": 20}, "mobilenet_v2 sees photos from 32 pixels on; 20 are too few"),
+        ({"weights": "hub"}, r"--weights hub is none; name the network of weights \(--arch\)"),
+        ({"weights": "none", "architecture": "mobilenet_v2"}, "--weights none is none"),
+    ],
+)
+def test_a_network_to_learn_behind_that_can_not_be_is_refused_before_the_photos_are_looked_at(
+    tmp_path: Path, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(VedutaError, match=said):
+        veduta.train(tmp_path, tmp_path / "run", recipe="transfer", **asked)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_transfer_learns_behind_a_network_by_its_name(photos: Path, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"recipe": "transfer", "weights": "places100", "size": 64, "views": 1, "folds": 2}
+    bundle = veduta.train(photos, tmp_path / "run", architecture="mobilenet_v2_hypercolumns", **asked)
+    assert bundle is not None
+    assert bundle.embedding is not None
+    assert bundle.embedding.size == 1600
+    assert bundle.preprocessing == Preprocessing.squeezed(64)
+    assert veduta.explain(veduta.load(bundle.path), photos / "day" / "0.png").method == "class maps"
+    features = (tmp_path / "run" / "features.npz").stat().st_mtime_ns
+    again = veduta.train(photos, tmp_path / "run", architecture="mobilenet_v2_hypercolumns", **asked)
+    assert again is not None
+    assert again.bundle_id == bundle.bundle_id
+    assert (tmp_path / "run" / "features.npz").stat().st_mtime_ns == features
 
 
 @pytest.mark.slow

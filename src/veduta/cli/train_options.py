@@ -72,8 +72,9 @@ Architecture = Annotated[
     typer.Option(
         "--arch",
         "--architecture",
-        help="The network, one of veduta models architectures; it must be that of the weights.",
-        show_default="that of the model or of hub:NAME, or mobilenet_v2",
+        help="The network, one of veduta models architectures; it must be that of the weights. With transfer its "
+        "embedding is learnt behind (extra train).",
+        show_default="that of the model or of hub:NAME, or mobilenet_v2; transfer: the model itself",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -83,7 +84,7 @@ Size = Annotated[
         min=16,
         help="Side of the square, in pixels, that the model looks at; larger ones tell more of sharp photos. "
         "ImageNet's weights learnt at 224.",
-        show_default="128; transfer: that of the model",
+        show_default="128; transfer: that of the model, or what the network learnt at",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -101,7 +102,7 @@ Views = Annotated[
     typer.Option(
         min=0,
         help="Changed views of each photo that are learnt from as well.",
-        show_default="4",
+        show_default="2",
         rich_help_panel=_TRANSFER,
     ),
 ]

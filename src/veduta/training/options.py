@@ -76,7 +76,7 @@ _TORCH = _ALL - _TRANSFER
 #: The recipes that can use an option.
 USED_BY: dict[str, frozenset[RecipeName]] = {
     "weights": _TRANSFER | _FINETUNE,
-    **dict.fromkeys(("task", "size", "seed"), _ALL),
+    **dict.fromkeys(("architecture", "task", "size", "seed"), _ALL),
     **dict.fromkeys(("views", "folds"), _TRANSFER),
     **dict.fromkeys(("train_last", "head_epochs", "refit"), _FINETUNE),
 }

@@ -15,7 +15,7 @@ from veduta.training.presets import find_preset
 from veduta.training.progress import Progress
 
 # What Transfer calls as options do.
-_TRANSFER = frozenset({"task", "size", "views", "folds", "seed"})
+_TRANSFER = frozenset({"architecture", "task", "size", "views", "folds", "seed"})
 
 # Between two checkpoints within an epoch.
 _SAVE_MINUTES = 10.0
@@ -137,10 +137,11 @@ def _transfer(data: Path, out: Path, options: Options, progress: Progress) -> Bu
     except ModuleNotFoundError as error:
         raise MissingExtra(f'learning needs {error.name}; install it with: pip install "veduta[learn]"') from error
     model = options.weights or DEFAULT_MODEL
-    if str(model) == "none" or str(model) == "hub" or str(model).startswith("hub:") or Path(model).is_file():
+    weights = str(model) == "hub" or str(model).startswith("hub:") or Path(model).is_file()
+    if str(model) == "none" or (weights and options.architecture is None):
         raise UsageError(
-            f"--recipe transfer learns behind a model, and --weights {model} is none; make one of weights with veduta "
-            "models pull or convert, or take --recipe finetune."
+            f"--recipe transfer learns behind a model, and --weights {model} is none; name the network of weights "
+            "(--arch), or take --recipe finetune."
         )
     given = {name: value for name, value in options.given.items() if name in _TRANSFER}
     how = Transfer(model, **given)

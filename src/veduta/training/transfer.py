@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veduta.errors import UsageError
+from veduta.errors import MissingExtra, UsageError
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle, Task, check_target
 from veduta.models.store import find
@@ -24,6 +24,8 @@ from veduta.training.linear import learn
 
 #: Embeddings of a run, kept so that another training on the same photos need not compute them.
 FEATURES = "features.npz"
+#: The network that gives the embedding, where it was asked for by its name.
+BACKBONE = "backbone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,13 @@ class Transfer:
     is what the data must be for, see ``read_dataset``.
 
     ``size`` is the side in pixels that the photos are shrunk to, and the new model's own; None is that of ``model``.
-    Photos that are sharper than those ``model`` learnt from tell more at a larger one.
+    Photos that are sharper than those ``model`` learnt from tell more at a larger one. With an ``architecture`` it is
+    this network that gives the embedding, and ``model`` is where its weights are, see ``load_weights``; that takes the
+    extra ``train``, and ``size`` None is what the network's ImageNet weights were measured with.
     """
 
     model: Path | str = "places100"
+    architecture: str | None = None
     size: int | None = None
     views: int = 2
     folds: int = 5
@@ -61,13 +66,14 @@ def transfer(
 
     Every photo that is not for testing is learnt from: what a manifest keeps for validation is not needed here, since
     each part is held out in turn. Photos that can't be decoded are left out, told, and listed in ``run/left_out.csv``.
-    Raises UsageError, TrainingError, OutputError, and what ``Bundle.load`` raises.
+    Raises UsageError, TrainingError, OutputError, MissingExtra, and what ``Bundle.load`` and ``load_weights`` raise.
     """
-    backbone = Bundle.load(find(how.model))
+    make_backbone = _backbone(how, run, note)
     dataset = read_dataset(data, how.task)
     _check_sizes(dataset, how.folds)
-    wanted = backbone.preprocessing if how.size is None else backbone.preprocessing.resized(how.size)
     check_target(run / "bundle", replace=True)
+    backbone = make_backbone()
+    wanted = backbone.preprocessing if how.size is None else backbone.preprocessing.resized(how.size)
     note(f"embedding {len(dataset.paths):,} photos of {len(dataset.labels)} classes, {1 + how.views} views of each")
     embedded = embed_views(
         dataset.paths, backbone, wanted, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
@@ -81,6 +87,25 @@ def transfer(
     left_out = int((~embedded.kept).sum())
     making = Making(dataset, backbone, wanted, left_out)
     return write_learnt_bundle(learnt, embedded.values[:, 0], making, run / "bundle", note)
+
+
+def _backbone(how: Transfer, run: Path, note: Callable[[str], None]) -> Callable[[], Bundle]:
+    """What gives the model to learn behind, once the data are known to be fit; what can be refused is refused now."""
+    if how.architecture is None:
+        known = Bundle.load(find(how.model))
+        return lambda: known
+    try:
+        from veduta.training.architectures import find_architecture
+        from veduta.training.backbone import write_backbone
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f'--arch with --recipe transfer needs {error.name}; install it with: pip install "veduta[train]", or leave '
+            "--arch out to learn behind a model."
+        ) from error
+    chosen = find_architecture(how.architecture)
+    size = chosen.side if how.size is None else how.size
+    chosen.check_side(size)
+    return lambda: write_backbone(chosen.name, how.model, size, run / BACKBONE, on_stage=note)
 
 
 def _check_sizes(dataset: Dataset, folds: int) -> None:
