@@ -86,10 +86,8 @@ def embed_views(
             failures.extend(each for each in read if isinstance(each, Failure))
             kept[places] = [not isinstance(each, Failure) for each in read]
             seen = [each for each in read if not isinstance(each, Failure)]
-            for view in range(1 + views if seen else 0):
-                values[first + np.flatnonzero(kept[places]), view] = session.run([each[view] for each in seen], [name])[
-                    name
-                ]
+            if seen:
+                values[first + np.flatnonzero(kept[places])] = _embed(session, name, seen)
             on_photo(places.stop, len(paths))
     if not kept.any():
         raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
@@ -120,6 +118,11 @@ def _read(
         return Failure(path, type(error).__name__, str(error))
     seen = photo.pixels(0)
     return [seen, *(augment(photo.pixels(1), seen.shape[1], VIEWS, draw) for draw in draws)]
+
+
+def _embed(session: Session, name: str, seen: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.float32]:
+    """``[k, v, d]`` of k photos in v views."""
+    return np.stack([session.run(list(view), [name])[name] for view in zip(*seen, strict=True)], axis=1)
 
 
 def _key(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> str:
