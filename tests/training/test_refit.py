@@ -112,6 +112,12 @@ def test_a_worse_one_is_not_taken_nor_one_that_too_few_can_judge(
     assert all(torch.equal(before[name], value) for name, value in network.classifier.state_dict().items())
 
 
+def test_a_regression_learns_from_all_photos_unjudged(network: SceneNetwork, parted: tuple[PhotoSet, PhotoSet]) -> None:
+    found = refit_classifier(network, *parted, None, loss=0.0, seed=0, regressed=True)
+    assert found is not None
+    assert found.after == pytest.approx(calibrated_loss(found.logits, parted[1].labels))
+
+
 def test_a_photo_may_have_many_labels(network: SceneNetwork, parted: tuple[PhotoSet, PhotoSet]) -> None:
     training, validation = (replace(each, targets=np.eye(2, dtype=np.float32)[each.targets]) for each in parted)
     found = refit_classifier(network, training, validation, None, loss=10.0, seed=0)

@@ -170,7 +170,8 @@ def fit(
         refitted = None
         if verdict is not None and recipe.refit and going.schedule.class_weights == "none":
             groups = dataset.subset(held & read.kept).groups
-            refitted = _refit(going, made, training, validation, groups, verdict.kept, progress)
+            regressed = not verdict.keeps_trained and not recipe.head_epochs
+            refitted = _refit(going, made, training, validation, groups, verdict.kept, regressed, progress)
         progress.note("exporting, and checking the graph against torch")
         making = Making(
             dataset=dataset,
@@ -265,11 +266,19 @@ def _refit(
     validation: PhotoSet,
     groups: Sequence[str] | None,
     loss: float,
+    regressed: bool,
     progress: Progress,
 ) -> Refit | None:
-    """The classifier fitted again to all photos, where that is better than ``loss``; told."""
+    """The classifier fitted again to all photos, where that is better than ``loss`` or more of the same; told."""
     found = refit_classifier(
-        network, training, validation, groups, loss=loss, seed=run.schedule.seed, note=progress.note
+        network,
+        training,
+        validation,
+        groups,
+        loss=loss,
+        seed=run.schedule.seed,
+        regressed=regressed,
+        note=progress.note,
     )
     if found is not None:
         progress.note(found.sentence)

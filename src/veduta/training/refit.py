@@ -42,7 +42,7 @@ class Refit:
         """What was done, and why."""
         return (
             f"The classifier was fitted again, to all photos: held-out ones are then told with a loss of "
-            f"{self.after:.4f}, not {self.before:.4f}, each by a classifier that learnt from those of the other parts."
+            f"{self.after:.4f}, each by a classifier that learnt from the other parts; it was {self.before:.4f}."
         )
 
     @property
@@ -59,11 +59,13 @@ def refit_classifier(
     *,
     loss: float,
     seed: int,
+    regressed: bool = False,
     note: Callable[[str], None] = lambda _sentence: None,
 ) -> Refit | None:
     """Give ``network`` the regression on the embeddings of all photos, where it does better than ``loss``, the
     calibrated loss of the classifier that it has; None, and nothing is changed, where it does not, or the held-out
-    photos are too few to tell.
+    photos are too few to tell. ``regressed`` says that this classifier is such a regression already, on ``training``
+    alone: then there is nothing to compare, for more photos teach more, and its decay was chosen on the held-out ones.
 
     The decay is the one that does best on ``validation`` when ``training`` alone teaches. ``groups`` ``[n]`` names
     photos of ``validation`` that are judged together, "" for each that is alone.
@@ -85,7 +87,7 @@ def refit_classifier(
         with torch.no_grad():
             logits[out] = classifier(held[torch.from_numpy(out)]).numpy()
     after = calibrated_loss(logits, validation.labels)
-    if not after < loss:
+    if not (regressed or after < loss):
         classifier.load_state_dict(before)
         return None
     regress(classifier, together, labels, decay)
