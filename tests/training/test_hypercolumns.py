@@ -4,13 +4,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra train is not installed")
 
-from tests.training.test_architectures import lively, seen
 from torch import nn
 
 from veduta.training.export import export_weights
 from veduta.training.hypercolumns import Hypercolumns
 from veduta.training.networks import build
 from veduta.training.taps import run_with_taps
+
+from .test_architectures import lively, seen
 
 
 def layers() -> nn.Sequential:
