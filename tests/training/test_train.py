@@ -19,7 +19,7 @@ import veduta
 from veduta.errors import TrainingError, UsageError, VedutaError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle
-from veduta.training import recipes
+from veduta.training import keep
 from veduta.training.augment import Augmentation
 from veduta.training.fitted import Verdict
 from veduta.training.options import Options
@@ -189,7 +189,7 @@ def test_one_call_searches_and_trains_the_last_blocks_of_a_model(
 def test_what_fine_tuning_does_not_better_is_not_exported(
     photos: Path, start: Path, tmp_path: Path, better: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipes, "judge", lambda *_given: Verdict(0.4 if better else 0.6, 0.5))
+    monkeypatch.setattr(keep, "judge", lambda *_given: Verdict(0.4 if better else 0.6, 0.5))
     bundle, config, said = _fine_tuned(photos, start, tmp_path, epochs=1, rate=0.01, head_epochs=5)
     assert bundle.weights is not None
     before, after = load_file(start / "weights.safetensors"), load_file(bundle.weights)
@@ -205,7 +205,7 @@ def test_what_fine_tuning_does_not_better_is_not_exported(
 def test_held_out_photos_teach_the_last_classifier_where_it_is_better(
     photos: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipes, "judge", lambda *_given: Verdict(5.0, 6.0))
+    monkeypatch.setattr(keep, "judge", lambda *_given: Verdict(5.0, 6.0))
     asked = {"epochs": 1, "validation": 0.6, "batch_size": 4, "head_epochs": 1}
     plain, config, said = _fine_tuned(photos, start, tmp_path / "plain", refit=False, **asked)
     assert "refit" not in config

@@ -7,7 +7,6 @@ can Distort Pretrained Features and Underperform Out-of-Distribution").
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +26,8 @@ from veduta.training.checkpoints import Origin
 from veduta.training.custom_bundle import Making, write_custom_bundle
 from veduta.training.dataset import Dataset, read_dataset
 from veduta.training.execution import share_of_this_process
-from veduta.training.fitted import Fitted, Verdict, fit_first, judge
+from veduta.training.fitted import Fitted, fit_first
+from veduta.training.keep import Kept, LastFit, keep_better, last_fit
 from veduta.training.left_out import tell_left_out
 from veduta.training.loop import Callbacks, Execution, Schedule, train_opened
 from veduta.training.networks import SceneNetwork, find_architecture
@@ -35,7 +35,6 @@ from veduta.training.opening import OpenRun, check_enough, open_run
 from veduta.training.options import Options, RecipeName
 from veduta.training.photo_sets import PhotoFiles, PhotoSet
 from veduta.training.progress import Progress
-from veduta.training.refit import Refit, refit_classifier
 from veduta.training.run_folder import Fact
 from veduta.training.schedules import DEFAULTS, for_photos
 from veduta.training.search import found_before, search
@@ -164,14 +163,13 @@ def fit(
             going = replace(opened, schedule=found)
         else:
             going = opened
-        made, verdict = _train(going, network, fitted, training, validation, progress)
+        fit_last = None
+        if recipe.refit and going.schedule.class_weights == "none":
+            groups = dataset.subset(held & read.kept).groups
+            fit_last = last_fit(training, validation, groups, going.schedule.seed)
+        kept = _train(going, network, fitted, training, validation, fit_last, not recipe.head_epochs, progress)
         if opened.share.rank:
             return None
-        refitted = None
-        if verdict is not None and recipe.refit and going.schedule.class_weights == "none":
-            groups = dataset.subset(held & read.kept).groups
-            regressed = not verdict.keeps_trained and not recipe.head_epochs
-            refitted = _refit(going, made, training, validation, groups, verdict.kept, regressed, progress)
         progress.note("exporting, and checking the graph against torch")
         making = Making(
             dataset=dataset,
@@ -183,10 +181,10 @@ def fit(
             left_out=len(read.failures),
             head_epochs=recipe.head_epochs,
             trials=recipe.trials,
-            verdict=verdict,
-            refit=refitted,
+            verdict=kept.verdict,
+            refit=kept.refit,
         )
-        return write_custom_bundle(made, validation, making, run / "bundle", progress.note)
+        return write_custom_bundle(kept.network, validation, making, run / "bundle", progress.note)
 
 
 def _check_processes(recipe: Recipe) -> None:
@@ -237,53 +235,31 @@ def _train(
     fitted: Fitted | None,
     training: PhotoSet,
     validation: PhotoSet,
+    fit_last: LastFit | None,
+    regressed: bool,
     progress: Progress,
-) -> tuple[SceneNetwork, Verdict | None]:
-    """The network to keep: the trained one, or the one as it was where training made it no better."""
+) -> Kept:
+    """The network to keep: the trained one, or the one as it was where training made it no better; told."""
     progress.start(run.schedule)
     before = copy.deepcopy(network).eval()
     callbacks = Callbacks(progress.step, progress.epoch, progress.note)
     start = None if fitted is None else fitted.epoch
     trained = train_opened(run, network, training, validation, callbacks, start)
     if run.share.rank:
-        return trained, None
-    verdict = None if fitted is None else judge(trained, fitted, validation)
-    if verdict is not None:
-        progress.note(verdict.sentence)
-        run.folder.add_to_config(verdict.told)
-        if not verdict.keeps_trained:
-            return before, verdict
+        return Kept(trained)
     if run.schedule.frozen_statistics:
         spread = np.linspace(0, len(training) - 1, min(_REBASE_PHOTOS, len(training))).astype(np.int64)
         rebase_statistics(trained, training.subset(spread))
-    return trained, verdict
-
-
-def _refit(
-    run: OpenRun,
-    network: SceneNetwork,
-    training: PhotoSet,
-    validation: PhotoSet,
-    groups: Sequence[str] | None,
-    loss: float,
-    regressed: bool,
-    progress: Progress,
-) -> Refit | None:
-    """The classifier fitted again to all photos, where that is better than ``loss`` or more of the same; told."""
-    found = refit_classifier(
-        network,
-        training,
-        validation,
-        groups,
-        loss=loss,
-        seed=run.schedule.seed,
-        regressed=regressed,
-        note=progress.note,
-    )
-    if found is not None:
-        progress.note(found.sentence)
-        run.folder.add_to_config(found.told)
-    return found
+    if fitted is None:
+        return Kept(trained)
+    if fit_last is not None:
+        progress.note("judging the fine-tuned network and the untouched one, each under a classifier of all photos")
+    kept = keep_better(before, trained, fitted, validation, fit_last=fit_last, regressed=regressed)
+    for said in (kept.verdict, kept.refit):
+        if said is not None:
+            progress.note(said.sentence)
+            run.folder.add_to_config(said.told)
+    return kept
 
 
 def _begun_with(recipe: Recipe, architecture: str, origin: Origin | None) -> dict[str, Fact]:

@@ -7,7 +7,7 @@ Stone 1974). So the figures still tell what strangers will see, and the logits c
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,6 @@ def refit_classifier(
     loss: float,
     seed: int,
     regressed: bool = False,
-    note: Callable[[str], None] = lambda _sentence: None,
 ) -> Refit | None:
     """Give ``network`` the regression on the embeddings of all photos, where it does better than ``loss``, the
     calibrated loss of the classifier that it has; None, and nothing is changed, where it does not, or the held-out
@@ -73,7 +72,6 @@ def refit_classifier(
     parts = _parts(validation, groups, seed)
     if parts is None:
         return None
-    note("fitting the classifier to all photos")
     classifier, before = network.classifier, copy.deepcopy(network.classifier.state_dict())
     embeddings, held = embed(network, training), embed(network, validation)
     decay = choose_decay(classifier, embeddings, training.labels, held, validation.labels)
