@@ -266,7 +266,7 @@ def _begun_with(recipe: Recipe, architecture: str, origin: Origin | None) -> dic
     return {
         "architecture": architecture,
         "size": recipe.size,
-        "photos": "whole",
+        "photos seen": "whole",
         "held-out share": _share(recipe),
         "start weights": "none" if origin is None else f"SHA-256 {origin.sha256[:16]}",
         "head epochs": recipe.head_epochs,
