@@ -74,7 +74,8 @@ def transfer(
     check_target(run / "bundle", replace=True)
     backbone = make_backbone()
     wanted = backbone.preprocessing if how.size is None else backbone.preprocessing.resized(how.size)
-    note(f"embedding {len(dataset.paths):,} photos of {len(dataset.labels)} classes, {1 + how.views} views of each")
+    besides = f", and {how.views} changed views of each" if how.views else ""
+    note(f"embedding {len(dataset.paths):,} photos of {len(dataset.labels)} classes{besides}")
     embedded = embed_views(
         dataset.paths, backbone, wanted, views=how.views, seed=how.seed, cache=run / FEATURES, on_photo=on_photo
     )
