@@ -27,6 +27,7 @@
     │   ├── FetchTooLarge           more bytes, decoded bytes or headers than the limit
     │   ├── FetchTooSlow            no connection, no bytes or no end within the deadline
     │   └── FetchAltered            the content has another SHA-256 than the one that was asked for
+    ├── SearchError                 a provider of photos refuses, or answers something else than it documents
     └── TrainingError               a training that can't start or can't go on
         └── TrainingDiverged        its loss is no number any more, or has left where it began
 
@@ -155,6 +156,10 @@ class FetchTooSlow(FetchError):
 
 class FetchAltered(FetchError):
     """The content has another SHA-256 than the one that was asked for."""
+
+
+class SearchError(VedutaError):
+    """A provider of photos refuses, or answers something else than it documents."""
 
 
 class TrainingError(VedutaError):
