@@ -73,7 +73,7 @@ class Flickr:
         return found
 
     def _ask(self, method: str, fetcher: Fetcher, more: Mapping[str, str | int]) -> dict[str, Any]:
-        always = {"method": method, "api_key": self.key, "format": "json", "nojsoncallback": 1}
+        always: dict[str, str | int] = {"method": method, "api_key": self.key, "format": "json", "nojsoncallback": 1}
         told = ask(self.name, fetcher, f"{self.address}/services/rest/", {**always, **more})
         if told.get("stat") != "ok":
             raise refused(self.name, told.get("message", "it does not say why"))
