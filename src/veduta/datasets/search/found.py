@@ -15,7 +15,7 @@ class Found:
     """Where a photo lies, and whose it is; "" where the provider does not say.
 
     ``url`` is the file, ``page`` what people look at. ``licence`` is a code of ``licences``, ``licence_url`` its terms.
-    ``provider`` is the one that was asked.
+    ``provider`` is the one that was asked. ``path`` is a file of the user's own, in place of an address to fetch.
     """
 
     url: str
@@ -25,6 +25,7 @@ class Found:
     author: str = ""
     licence: str = "unknown"
     licence_url: str = ""
+    path: str = ""
 
 
 class Provider(Protocol):
