@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,11 +42,17 @@ class Record:
 
 
 class Services:
-    """All three at one address. ``records`` are what each query brings; ``instead`` answers in place of them."""
+    """All three at one address. ``records`` are what each query brings; ``instead`` answers in place of them.
+
+    ``files`` are what lies at a path: bytes, or a status. An answer is ``cut`` after some bytes, or has ``moved``.
+    """
 
     def __init__(self) -> None:
         self.records: dict[str, list[Record]] = {}
         self.asked: list[dict[str, str]] = []
+        self.files: dict[str, bytes | int] = {}
+        self.cut: dict[str, int] = {}
+        self.moved: dict[str, str] = {}
         self.instead: Callable[[dict[str, str]], bytes | int | None] = lambda _asked: None
         services = self
 
@@ -71,7 +78,7 @@ class Services:
         address = urlsplit(request.path)
         asked = {name: values[-1] for name, values in parse_qs(address.query).items()} | {"path": address.path}
         self.asked.append(asked)
-        instead = self.instead(asked)
+        instead = self.files.get(address.path, self.instead(asked))
         if isinstance(instead, int):
             body, status = b'{"detail": "no"}', instead
         elif instead is not None:
@@ -79,11 +86,18 @@ class Services:
         else:
             kinds = {"/v1/images/": self.openverse, "/w/api.php": self.wikimedia, "/services/rest/": self.flickr}
             body, status = json.dumps(kinds[address.path](asked)).encode(), 200
+        if address.path in self.moved:
+            status = 302
         request.send_response(status)
+        if address.path in self.moved:
+            request.send_header("Location", self.moved[address.path])
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        request.wfile.write(body)
+        with suppress(ConnectionError):  # who asks may leave at any time
+            request.wfile.write(body[: self.cut.get(address.path)])
+        if address.path in self.cut:
+            request.close_connection = True
 
     def openverse(self, asked: dict[str, str]) -> dict[str, Any]:
         found, size, page = self.records.get(asked["q"], []), int(asked["page_size"]), int(asked["page"])

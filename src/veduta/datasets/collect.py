@@ -1,0 +1,122 @@
+"""Photos of some names, fetched into a folder for each; a killed run goes on, and nothing is fetched twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from veduta.datasets.passport import Passport, Visa
+from veduta.datasets.search.found import Found, Provider
+from veduta.datasets.search.licences import Licences
+from veduta.datasets.search.mix import search_all
+from veduta.errors import FetchError, PhotoError, UsageError
+from veduta.images.decode import read_bytes
+from veduta.images.fetch import Fetcher, FetchLimits
+from veduta.images.formats import describe_unsupported, sniff
+from veduta.images.limits import printable
+from veduta.whole_file import write_whole
+
+#: The passport's file in the folder of the photos.
+PASSPORT = "passport.sqlite"
+#: What one photo may cost.
+LIMITS = FetchLimits(received_bytes=20 * 2**20, decoded_bytes=20 * 2**20, total_seconds=10.0, longest_wait=30.0)
+
+_THREADS = 8
+# After so many that could not be had for each that was wanted, the search is given up.
+_PATIENCE = 4
+_ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A class: ``label`` is its folder too, ``queries`` are searched for. Raises UsageError for no such label."""
+
+    label: str
+    queries: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        wrong = not self.label.strip() or self.label != self.label.strip() or len(self.label.encode()) > 100
+        if wrong or self.label.startswith(".") or set('/\\:*?"<>|') & set(self.label) or not self.label.isprintable():
+            raise UsageError(
+                f"the class {printable(self.label)!r} can't be a folder's name; give a plain word or two, and what to "
+                "search for beside it."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How many photos of a class are there, and how many could not be had."""
+
+    label: str
+    photos: int
+    failures: int
+
+
+def collect(
+    name: Name,
+    providers: Sequence[Provider],
+    wanted: Licences,
+    out: Path,
+    passport: Passport,
+    fetcher: Fetcher,
+    *,
+    photos: int,
+    note: Callable[[str], None] = lambda _words: None,
+    on_photo: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Collected:
+    """Fetch ``photos`` photos of ``name`` into ``out/label``, or as many as there are.
+
+    Which they are depends on the answers alone: the first in the order of the search that can be had, whatever was
+    fetched before a kill. What passed by itself, such as a busy server, is tried again by the next run.
+    ``on_photo`` is told how many are there, and how many are wanted.
+    Raises SearchError where no provider can be asked, OutputError where the photos can't be written.
+    """
+    found = search_all(providers, name.queries, wanted, fetcher, note=note)
+    there = tried = 0
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while there < photos and tried < _PATIENCE * photos:
+            # No more than are still missing, so that none is fetched that nobody needs.
+            batch = list(islice(found, photos - there))
+            if not batch:
+                break
+            tried += len(batch)
+            known = [passport.visa(name.label, photo.path or photo.url) for photo in batch]
+            missing = [photo for photo, visa in zip(batch, known, strict=True) if not _stands(visa, out)]
+            there += len(batch) - len(missing) - sum(visa is not None and bool(visa.failure) for visa in known)
+            on_photo(there, photos)
+            for visa in pool.map(lambda photo: _fetched(name.label, photo, out, fetcher), missing):
+                if visa is None:
+                    continue
+                passport.add([visa])
+                there += not visa.failure
+                on_photo(there, photos)
+    return Collected(name.label, there, tried - there)
+
+
+def _stands(visa: Visa | None, out: Path) -> bool:
+    """Whether nothing is to be done for a photo: it is there, or can't be had."""
+    return visa is not None and (bool(visa.failure) or (out / visa.file).is_file())
+
+
+def _fetched(label: str, photo: Found, out: Path, fetcher: Fetcher) -> Visa | None:
+    """What became of a photo; None where it may come another time."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        content = read_bytes(photo.path) if photo.path else fetcher.get(photo.url).content
+    except (FetchError, PhotoError) as error:
+        if isinstance(error, FetchError) and error.passing:
+            return None
+        return Visa.of(label, photo, failure=str(error), seen=now)
+    kind = sniff(content)
+    if kind is None:
+        return Visa.of(label, photo, failure=f"it is {describe_unsupported(content)}, not a photo", seen=now)
+    # By its address, so that what a kill cut off is written over.
+    place = hashlib.sha256((photo.path or photo.url).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+    file = f"{label}/{place}.{_ENDINGS.get(kind, kind.lower())}"
+    write_whole(out / file, content)
+    return Visa.of(label, photo, file=file, sha256=hashlib.sha256(content).hexdigest(), seen=now)

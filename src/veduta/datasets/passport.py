@@ -1,0 +1,118 @@
+"""What is known of every photo that was looked for: where it lies, whose it is, what became of it.
+
+An SQLite database, so that a killed run goes on with what it had. A row is written after its file is whole on the disk:
+a file without a row was cut off by a kill, and is fetched again under the same name.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from veduta.datasets.search.found import Found
+from veduta.errors import OutputError
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Visa:
+    """One photo of one class.
+
+    ``place`` is its address, or its path where it is the user's own. ``file`` is relative to the passport's folder, and
+    "" where there is none; then ``failure`` says why. ``seen`` is when that was, in UTC.
+    """
+
+    label: str
+    place: str
+    provider: str
+    page: str
+    title: str
+    author: str
+    licence: str
+    licence_url: str
+    file: str = ""
+    sha256: str = ""
+    failure: str = ""
+    seen: str = ""
+
+    @classmethod
+    def of(cls, label: str, photo: Found, **more: str) -> Self:
+        """What a provider says of a photo, and what became of it."""
+        told = (photo.provider, photo.page, photo.title, photo.author, photo.licence, photo.licence_url)
+        return cls(label, photo.path or photo.url, *told, **more)
+
+
+_COLUMNS = [field.name for field in fields(Visa)]
+
+
+class Passport:
+    """The visas of a folder's photos; a context manager. Raises OutputError where it can't be read or written."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(file, timeout=30)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _VERSION):
+                raise OutputError(f"{file} was written by another version; name another folder.")
+            with self._connection:
+                columns = ", ".join(f"{name} TEXT NOT NULL" for name in _COLUMNS)
+                self._connection.execute(f"CREATE TABLE IF NOT EXISTS photos ({columns}, PRIMARY KEY (label, place))")
+                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+        except (sqlite3.Error, OSError) as error:
+            raise self._broken(error) from error
+
+    def visa(self, label: str, place: str) -> Visa | None:
+        """What became of a photo; None where it was never tried."""
+        rows = self._rows("WHERE label = ? AND place = ?", (label, place))
+        return next(rows, None)
+
+    def of_label(self, label: str) -> list[Visa]:
+        """All visas of a class, in the order in which they were written."""
+        return list(self._rows("WHERE label = ? ORDER BY rowid", (label,)))
+
+    def __iter__(self) -> Iterator[Visa]:
+        return self._rows("ORDER BY rowid", ())
+
+    def add(self, visas: Iterable[Visa]) -> None:
+        """Write them all, or none; they are on the disk afterwards."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        try:
+            with self._connection:
+                self._connection.executemany(
+                    f"INSERT OR REPLACE INTO photos ({', '.join(_COLUMNS)}) VALUES ({marks})", map(astuple, visas)
+                )
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _rows(self, rest: str, values: tuple[str, ...]) -> Iterator[Visa]:
+        try:
+            rows = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM photos {rest}", values).fetchall()
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+        return (Visa(*row) for row in rows)
+
+    def _broken(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"{self.file} can't be used ({error}); check the space and the permissions of its folder, or name another."
+        )
