@@ -371,7 +371,7 @@ def test_a_network_that_enlarges_its_photos_is_trained_on_crops_as_large(folders
     bundle = fit(folders, tmp_path / "run", fine, progress=Progress(start=schedules.append))
     assert bundle is not None
     assert bundle.architecture == "mobilenet_v2_128"
-    assert bundle.preprocessing == wanted
+    assert bundle.preprocessing == Preprocessing.squeezed(32)
     assert [schedule.side for schedule in schedules] == [56], "the graph makes 32 pixels 56"
 
 
