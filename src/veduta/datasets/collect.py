@@ -14,7 +14,7 @@ from veduta.datasets.passport import Passport, Visa
 from veduta.datasets.search.found import Found, Provider
 from veduta.datasets.search.licences import Licences
 from veduta.datasets.search.mix import search_all
-from veduta.errors import FetchError, PhotoError, UsageError
+from veduta.errors import FetchError, FetchLater, FetchTooSlow, PhotoError, UsageError
 from veduta.images.decode import read_bytes
 from veduta.images.fetch import Fetcher, FetchLimits
 from veduta.images.formats import describe_unsupported, sniff
@@ -78,14 +78,15 @@ def collect(
     """
     found = search_all(providers, name.queries, wanted, fetcher, note=note)
     there = tried = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
         while there < photos and tried < _PATIENCE * photos:
             # No more than are still missing, so that none is fetched that nobody needs.
             batch = list(islice(found, photos - there))
             if not batch:
                 break
             tried += len(batch)
-            known = [passport.visa(name.label, photo.path or photo.url) for photo in batch]
+            known = [passport.visa(name.label, photo.place) for photo in batch]
             missing = [photo for photo, visa in zip(batch, known, strict=True) if not _stands(visa, out)]
             there += len(batch) - len(missing) - sum(visa is not None and bool(visa.failure) for visa in known)
             on_photo(there, photos)
@@ -95,6 +96,9 @@ def collect(
                 passport.add([visa])
                 there += not visa.failure
                 on_photo(there, photos)
+    finally:
+        # Who interrupts it need not wait for hundreds of photos that were not begun.
+        pool.shutdown(wait=True, cancel_futures=True)
     return Collected(name.label, there, tried - there)
 
 
@@ -109,14 +113,14 @@ def _fetched(label: str, photo: Found, out: Path, fetcher: Fetcher) -> Visa | No
     try:
         content = read_bytes(photo.path) if photo.path else fetcher.get(photo.url).content
     except (FetchError, PhotoError) as error:
-        if isinstance(error, FetchError) and error.passing:
+        if isinstance(error, FetchLater | FetchTooSlow) or (isinstance(error, FetchError) and error.passing):
             return None
-        return Visa.of(label, photo, failure=str(error), seen=now)
+        return Visa(label, photo, failure=str(error), seen=now)
     kind = sniff(content)
     if kind is None:
-        return Visa.of(label, photo, failure=f"it is {describe_unsupported(content)}, not a photo", seen=now)
+        return Visa(label, photo, failure=f"it is {describe_unsupported(content)}, not a photo", seen=now)
     # By its address, so that what a kill cut off is written over.
-    place = hashlib.sha256((photo.path or photo.url).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+    place = hashlib.sha256(photo.place.encode("utf-8", "backslashreplace")).hexdigest()[:20]
     file = f"{label}/{place}.{_ENDINGS.get(kind, kind.lower())}"
     write_whole(out / file, content)
-    return Visa.of(label, photo, file=file, sha256=hashlib.sha256(content).hexdigest(), seen=now)
+    return Visa(label, photo, file=file, sha256=hashlib.sha256(content).hexdigest(), seen=now)

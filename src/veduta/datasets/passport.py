@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,33 +21,23 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Visa:
-    """One photo of one class.
+    """What became of a ``photo`` of the class ``label``.
 
-    ``place`` is its address, or its path where it is the user's own. ``file`` is relative to the passport's folder, and
-    "" where there is none; then ``failure`` says why. ``seen`` is when that was, in UTC.
+    ``file`` is relative to the passport's folder, and "" where there is none; then ``failure`` says why. ``seen`` is
+    when that was, in UTC.
     """
 
     label: str
-    place: str
-    provider: str
-    page: str
-    title: str
-    author: str
-    licence: str
-    licence_url: str
+    photo: Found
     file: str = ""
     sha256: str = ""
     failure: str = ""
     seen: str = ""
 
-    @classmethod
-    def of(cls, label: str, photo: Found, **more: str) -> Self:
-        """What a provider says of a photo, and what became of it."""
-        told = (photo.provider, photo.page, photo.title, photo.author, photo.licence, photo.licence_url)
-        return cls(label, photo.path or photo.url, *told, **more)
 
-
-_COLUMNS = [field.name for field in fields(Visa)]
+_OF_PHOTO = [field.name for field in fields(Found)]
+_OF_VISA = [field.name for field in fields(Visa) if field.name != "photo"]
+_COLUMNS = ["place", *_OF_PHOTO, *_OF_VISA]
 
 
 class Passport:
@@ -72,7 +62,7 @@ class Passport:
 
     def visa(self, label: str, place: str) -> Visa | None:
         """What became of a photo; None where it was never tried."""
-        rows = self._rows("WHERE label = ? AND place = ?", (label, place))
+        rows = self._rows("WHERE label = ? AND place = ?", (label, _storable(place)))
         return next(rows, None)
 
     def of_label(self, label: str) -> list[Visa]:
@@ -88,7 +78,7 @@ class Passport:
         try:
             with self._connection:
                 self._connection.executemany(
-                    f"INSERT OR REPLACE INTO photos ({', '.join(_COLUMNS)}) VALUES ({marks})", map(astuple, visas)
+                    f"INSERT OR REPLACE INTO photos ({', '.join(_COLUMNS)}) VALUES ({marks})", map(_row, visas)
                 )
         except sqlite3.Error as error:
             raise self._broken(error) from error
@@ -110,9 +100,24 @@ class Passport:
             rows = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM photos {rest}", values).fetchall()
         except sqlite3.Error as error:
             raise self._broken(error) from error
-        return (Visa(*row) for row in rows)
+        return (_visa(*row) for row in rows)
 
     def _broken(self, error: Exception) -> OutputError:
         return OutputError(
             f"{self.file} can't be used ({error}); check the space and the permissions of its folder, or name another."
         )
+
+
+def _storable(text: str) -> str:
+    """Names of files may hold bytes that are no letters; SQLite takes letters alone."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _row(visa: Visa) -> list[str]:
+    photo = [getattr(visa.photo, name) for name in _OF_PHOTO]
+    return [_storable(text) for text in (visa.photo.place, *photo, *(getattr(visa, name) for name in _OF_VISA))]
+
+
+def _visa(_place: str, *told: str) -> Visa:
+    of_photo, rest = told[: len(_OF_PHOTO)], told[len(_OF_PHOTO) :]
+    return Visa(photo=Found(*of_photo), **dict(zip(_OF_VISA, rest, strict=True)))

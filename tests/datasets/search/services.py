@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Record:
 class Services:
     """All three at one address. ``records`` are what each query brings; ``instead`` answers in place of them.
 
-    ``files`` are what lies at a path: bytes, or a status. An answer is ``cut`` after some bytes, or has ``moved``.
+    ``files`` are what lies at a path: bytes, or a status. An answer is ``cut`` after some bytes, has
+    ``moved``, comes after so many seconds (``slow``) or names when to come again (``later``).
     """
 
     def __init__(self) -> None:
@@ -53,6 +55,8 @@ class Services:
         self.files: dict[str, bytes | int] = {}
         self.cut: dict[str, int] = {}
         self.moved: dict[str, str] = {}
+        self.slow: dict[str, float] = {}
+        self.later: dict[str, int] = {}
         self.instead: Callable[[dict[str, str]], bytes | int | None] = lambda _asked: None
         services = self
 
@@ -86,11 +90,16 @@ class Services:
         else:
             kinds = {"/v1/images/": self.openverse, "/w/api.php": self.wikimedia, "/services/rest/": self.flickr}
             body, status = json.dumps(kinds[address.path](asked)).encode(), 200
+        time.sleep(self.slow.get(address.path, 0))
         if address.path in self.moved:
             status = 302
+        if address.path in self.later:
+            status = 429
         request.send_response(status)
         if address.path in self.moved:
             request.send_header("Location", self.moved[address.path])
+        if address.path in self.later:
+            request.send_header("Retry-After", str(self.later[address.path]))
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()

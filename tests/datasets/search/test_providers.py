@@ -7,7 +7,10 @@ from collections.abc import Callable
 from itertools import islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from veduta.datasets.search.answers import without_markup
 from veduta.datasets.search.flickr import Flickr
 from veduta.datasets.search.found import Found, Provider
 from veduta.datasets.search.licences import Licences
@@ -139,6 +142,22 @@ def test_a_service_that_is_down_is_an_error_that_tells_its_status(
     with pytest.raises(FetchFailed) as caught:
         list(make(services.url).search("cat", ANY, fetcher))
     assert caught.value.status == 403
+
+
+@EACH
+def test_words_that_no_file_can_hold_and_markup_that_means_nothing_are_read_all_the_same(
+    services: Services, fetcher: Fetcher, make: Make
+) -> None:
+    services.records["cat"] = [Record(1, "half \ud800 letter", "Ada <![x[ ]]>"), Record(2, author="<!-- <" * 500)]
+    first, _ = make(services.url).search("cat", ANY, fetcher)
+    first.title.encode()
+    assert first.title.startswith("half ?")
+    assert first.author.startswith("Ada")
+
+
+@given(st.text())
+def test_any_markup_has_words(html: str) -> None:
+    without_markup(html).encode("utf-8", "surrogatepass")
 
 
 def test_openverse_ends_where_it_gives_no_more_pages(services: Services, fetcher: Fetcher) -> None:

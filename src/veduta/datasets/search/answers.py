@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
@@ -52,9 +53,10 @@ def records(holder: object, key: str, provider: str) -> list[dict[str, Any]]:
 
 
 def text(record: Mapping[str, Any], key: str) -> str:
-    """A string, in one line; "" for anything else."""
+    """A string, in one line; "" for anything else. Half letters, which JSON can hold and no file, become ?."""
     value = record.get(key)
-    return " ".join(value[:_LONGEST].split()) if isinstance(value, str) else ""
+    whole = value[:_LONGEST].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return " ".join(whole.split())
 
 
 def count(record: Mapping[str, Any], key: str) -> int:
@@ -68,8 +70,10 @@ def count(record: Mapping[str, Any], key: str) -> int:
 def without_markup(html: str) -> str:
     """The words of a piece of HTML, in one line."""
     parser = _Words()
-    parser.feed(html[:_LONGEST])
-    parser.close()
+    # It gives up on some declarations that mean nothing; the words before them stay.
+    with suppress(AssertionError):
+        parser.feed(html[:_LONGEST])
+        parser.close()
     return " ".join("".join(parser.words).split())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from veduta.datasets.search.answers import ask, count, records, refused, text, unexpected
 from veduta.datasets.search.found import Found
-from veduta.datasets.search.licences import Licences, licence_code
+from veduta.datasets.search.licences import Licences, licence_told
 from veduta.errors import UsageError
 from veduta.images.fetch import Fetcher
 
@@ -62,10 +62,7 @@ class Flickr:
         """Code and terms of each licence by the number that the service has for it."""
         told = self._ask("flickr.photos.licenses.getInfo", fetcher, {}).get("licenses")
         found = {
-            str(each.get("id")): (
-                licence_code(text(each, "url")) if "creativecommons.org" in text(each, "url") else _other(each),
-                text(each, "url"),
-            )
+            str(each.get("id")): (licence_told(text(each, "url"), text(each, "name")), text(each, "url"))
             for each in records(told, "license", self.name)
         }
         if not found:
@@ -87,9 +84,3 @@ class Flickr:
         owner, number = text(record, "owner"), text(record, "id")
         page = f"{self.pages}/photos/{owner}/{number}" if owner and number.isalnum() else ""
         return Found(url, self.name, page, text(record, "title"), text(record, "ownername"), code, terms)
-
-
-def _other(licence: Mapping[str, Any]) -> str:
-    """Of the two public domains that are no licence of Creative Commons, and of no licence at all."""
-    name = text(licence, "name").lower()
-    return "public-domain" if name.startswith("united states government") else licence_code(name)

@@ -27,6 +27,11 @@ class Found:
     licence_url: str = ""
     path: str = ""
 
+    @property
+    def place(self) -> str:
+        """What tells it from others: its address, or its path."""
+        return self.path or self.url
+
 
 class Provider(Protocol):
     """Something that can be asked for photos of a name."""

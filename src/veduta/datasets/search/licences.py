@@ -33,6 +33,9 @@ GROUPS: dict[str, frozenset[str]] = {
 
 _TERMS = re.compile(r"creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)", re.ASCII)
 _NAMED = re.compile(r"(?:cc[ -])?(by(?:-(?:nc|nd|sa))*)(?:[ -]\d.*)?", re.ASCII)
+_NOBODYS = frozenset(
+    {"pd", "public domain", "public-domain", "no known copyright restrictions", "united states government work"}
+)
 _PARTS = {"attribution": "by", "noncommercial": "nc", "noderivs": "nd", "noderivatives": "nd", "sharealike": "sa"}
 
 
@@ -63,6 +66,12 @@ class Licences:
         return cls(frozenset(codes), text)
 
 
+def licence_told(terms: str, name: str) -> str:
+    """The code of a licence by the address of its terms, else by its name."""
+    by_terms = licence_code(terms)
+    return licence_code(name) if by_terms == "unknown" else by_terms
+
+
 def licence_code(told: str) -> str:
     """The code of a licence that is told by its address or by any of its usual names; "unknown" for others.
 
@@ -77,7 +86,7 @@ def licence_code(told: str) -> str:
         return "cc0"
     if text.startswith("public domain mark"):
         return "pdm"
-    if text in ("pd", "public domain", "public-domain", "no known copyright restrictions") or text.startswith("pd-"):
+    if text in _NOBODYS or text.startswith("pd-"):
         return "public-domain"
     if text in ("all rights reserved", "all-rights-reserved", "©"):
         return "all-rights-reserved"

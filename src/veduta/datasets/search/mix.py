@@ -31,13 +31,13 @@ def search_all(
         going = []
         for name, query, photos in running:
             try:
-                photo = next((each for each in photos if (each.path or each.url) not in seen), None)
+                photo = next((each for each in photos if each.place not in seen), None)
             except (SearchError, FetchError) as error:
                 failures.append(f"{name}: {error}")
                 note(f"{name} gives no more photos of {query!r}: {error}")
                 continue
             if photo is not None:
-                seen.add(photo.path or photo.url)
+                seen.add(photo.place)
                 going.append((name, query, photos))
                 yield photo
         running = going

@@ -8,7 +8,7 @@ from typing import Any
 
 from veduta.datasets.search.answers import ask, count, records, refused, text, unexpected, without_markup
 from veduta.datasets.search.found import Found
-from veduta.datasets.search.licences import Licences, licence_code
+from veduta.datasets.search.licences import Licences, licence_told
 from veduta.images.fetch import Fetcher
 
 _PAGE = 50
@@ -74,15 +74,12 @@ class Wikimedia:
             else {}
         )
         terms = told.get("LicenseUrl", "")
-        code = licence_code(terms)
-        if code == "unknown":
-            code = licence_code(told.get("LicenseShortName", ""))
         return Found(
             url,
             self.name,
             text(info, "descriptionurl"),
             text(page, "title").removeprefix("File:"),
             without_markup(told.get("Artist", "")),
-            code,
+            licence_told(terms, told.get("LicenseShortName", "")),
             terms,
         )
