@@ -9,6 +9,7 @@ from veduta.errors import (
     MissingExtra,
     OutputError,
     PhotoError,
+    SearchError,
     TaxonomyError,
     TrainingError,
     UsageError,
@@ -30,6 +31,7 @@ EXIT_CODES: dict[type[VedutaError], int] = {
     MissingExtra: 7,
     TrainingError: 8,
     FetchError: 9,
+    SearchError: 9,
 }
 
 
