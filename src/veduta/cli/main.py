@@ -11,6 +11,7 @@ import typer
 
 from veduta import __version__
 from veduta.cli import exits
+from veduta.cli.classify import classify
 from veduta.cli.compare import compare
 from veduta.cli.dataset import dataset
 from veduta.cli.embed import embed
@@ -36,6 +37,7 @@ app.command()(tag)
 app.command()(explain)
 app.command()(embed)
 app.command()(evaluate)
+app.command()(classify)
 app.command()(train)
 app.command()(compare)
 app.command()(samples)

@@ -50,11 +50,16 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """How many photos of a class are there, and how many could not be had."""
+    """A visa for each photo of a class, in the order of the search; ``failures`` more photos could not be had."""
 
     label: str
-    photos: int
+    visas: tuple[Visa, ...]
     failures: int
+
+    @property
+    def photos(self) -> int:
+        """How many are there."""
+        return len(self.visas)
 
 
 def collect(
@@ -66,6 +71,7 @@ def collect(
     fetcher: Fetcher,
     *,
     photos: int,
+    unwanted: Callable[[Found], bool] = lambda _photo: False,
     note: Callable[[str], None] = lambda _words: None,
     on_photo: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Collected:
@@ -73,38 +79,44 @@ def collect(
 
     Which they are depends on the answers alone: the first in the order of the search that can be had, whatever was
     fetched before a kill. What passed by itself, such as a busy server, is tried again by the next run.
-    ``on_photo`` is told how many are there, and how many are wanted.
+    What is ``unwanted`` is passed over, as if no provider knew it. ``on_photo`` is told how many are there, and how
+    many are wanted.
     Raises SearchError where no provider can be asked, OutputError where the photos can't be written.
     """
     found = search_all(providers, name.queries, wanted, fetcher, note=note)
-    there = tried = 0
+    there: list[Visa] = []
+    tried = 0
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        while there < photos and tried < _PATIENCE * photos:
+        while len(there) < photos and tried < _PATIENCE * photos:
             # No more than are still missing, so that none is fetched that nobody needs.
-            batch = list(islice(found, photos - there))
+            batch = list(islice((each for each in found if not unwanted(each)), photos - len(there)))
             if not batch:
                 break
             tried += len(batch)
-            known = [passport.visa(name.label, photo.place) for photo in batch]
-            missing = [photo for photo, visa in zip(batch, known, strict=True) if not _stands(visa, out)]
-            there += len(batch) - len(missing) - sum(visa is not None and bool(visa.failure) for visa in known)
-            on_photo(there, photos)
-            for visa in pool.map(lambda photo: _fetched(name.label, photo, out, fetcher), missing):
-                if visa is None:
-                    continue
-                passport.add([visa])
-                there += not visa.failure
-                on_photo(there, photos)
+            known = [_standing(passport.visa(name.label, photo.place), out) for photo in batch]
+            missing = iter(
+                pool.map(
+                    lambda photo: _fetched(name.label, photo, out, fetcher),
+                    [photo for photo, visa in zip(batch, known, strict=True) if visa is None],
+                )
+            )
+            for standing in known:
+                visa = standing or next(missing)
+                if visa is not None and standing is None:
+                    passport.add([visa])
+                if visa is not None and not visa.failure:
+                    there.append(visa)
+                on_photo(len(there), photos)
     finally:
         # Who interrupts it need not wait for hundreds of photos that were not begun.
         pool.shutdown(wait=True, cancel_futures=True)
-    return Collected(name.label, there, tried - there)
+    return Collected(name.label, tuple(there), tried - len(there))
 
 
-def _stands(visa: Visa | None, out: Path) -> bool:
-    """Whether nothing is to be done for a photo: it is there, or can't be had."""
-    return visa is not None and (bool(visa.failure) or (out / visa.file).is_file())
+def _standing(visa: Visa | None, out: Path) -> Visa | None:
+    """The visa of a photo for which nothing is to be done: it is there, or can't be had."""
+    return visa if visa is not None and (visa.failure or (out / visa.file).is_file()) else None
 
 
 def _fetched(label: str, photo: Found, out: Path, fetcher: Fetcher) -> Visa | None:

@@ -25,6 +25,8 @@ Labelling = Literal["single_label", "multi_label"]
 SEPARATOR = "|"
 #: The second column's name tells whether photos have one label each.
 LABEL_COLUMNS: dict[str, Labelling] = {"label": "single_label", "labels": "multi_label"}
+#: A folder that has a manifest of this name says itself what it holds: not all its pictures need be photos of a class.
+FOLDER_MANIFEST = "manifest.csv"
 # Rows of a Parquet file that are unpacked at once.
 _PARQUET_ROWS = 4096
 _REST = ("split", "group", "dropped", "suspicion")
@@ -115,11 +117,13 @@ def is_manifest(file: Path) -> bool:
 def read_data(data: Path) -> Manifest:
     """A folder with a folder of photos for each class, a CSV table of 0 and 1, or a manifest (CSV or Parquet).
 
-    Raises UsageError where it is none of these, and what ``read_manifest`` raises.
+    A folder that has a ``manifest.csv`` is what that says. Raises UsageError where it is none of these, and what
+    ``read_manifest`` raises.
     """
     # Not Path.is_dir: of a name that is too long it raises.
     if os.path.isdir(data):  # noqa: PTH112
-        return _of_folders(data)
+        own = data / FOLDER_MANIFEST
+        return read_manifest(own) if own.is_file() else _of_folders(data)
     if not os.path.isfile(data):  # noqa: PTH113
         raise UsageError(
             f"{printable(str(data))} is not there; give a folder with a folder for each class, a table or a manifest."

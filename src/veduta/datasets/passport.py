@@ -6,6 +6,8 @@ a file without a row was cut off by a kill, and is fetched again under the same 
 
 from __future__ import annotations
 
+import csv
+import io
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -15,6 +17,7 @@ from typing import Self
 
 from veduta.datasets.search.found import Found
 from veduta.errors import OutputError
+from veduta.labels.text_file import neutral
 
 _VERSION = 1
 
@@ -24,7 +27,8 @@ class Visa:
     """What became of a ``photo`` of the class ``label``.
 
     ``file`` is relative to the passport's folder, and "" where there is none; then ``failure`` says why. ``seen`` is
-    when that was, in UTC.
+    when that was, in UTC. ``hash`` is the perceptual one, PDQ's 256 bits in hexadecimal, and ``dropped`` why cleaning
+    left the photo out; both are "" until it was cleaned, and the second where it is used.
     """
 
     label: str
@@ -33,11 +37,18 @@ class Visa:
     sha256: str = ""
     failure: str = ""
     seen: str = ""
+    hash: str = ""
+    dropped: str = ""
 
 
 _OF_PHOTO = [field.name for field in fields(Found)]
 _OF_VISA = [field.name for field in fields(Visa) if field.name != "photo"]
 _COLUMNS = ["place", *_OF_PHOTO, *_OF_VISA]
+#: The columns of the table for people.
+TABLE = (
+    *("label", "url", "page", "title", "author", "licence", "licence_url", "provider", "path"),
+    *("file", "sha256", "hash", "seen", "failure", "dropped"),
+)
 
 
 class Passport:
@@ -82,6 +93,17 @@ class Passport:
                 )
         except sqlite3.Error as error:
             raise self._broken(error) from error
+
+    def table(self) -> bytes:
+        """All visas as CSV, a line each in the order in which they were written: what is known of every photo."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(TABLE)
+        for visa in self:
+            told = {name: getattr(visa.photo, name) for name in _OF_PHOTO}
+            told |= {name: getattr(visa, name) for name in _OF_VISA}
+            rows.writerow([neutral(told[name]) for name in TABLE])
+        return text.getvalue().encode("utf-8", "backslashreplace")
 
     def close(self) -> None:
         """Let go of the file."""

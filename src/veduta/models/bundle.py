@@ -214,7 +214,7 @@ def write_bundle(
         _put(made / DESCRIPTION, _text_of(folder, description).encode())
         _put(made / CARD, card.encode())
         bundle = _loaded(made, folder)
-        _move_into_place(made, folder)
+        move_into_place(made, folder)
     except OSError as error:
         raise _not_written(folder, error) from error
     finally:
@@ -354,7 +354,8 @@ def _put(path: Path, content: bytes | Path) -> str:
     return _sha256(path)
 
 
-def _move_into_place(made: Path, folder: Path) -> None:
+def move_into_place(made: Path, folder: Path) -> None:
+    """Rename a whole model to its place; one that is there steps aside first, and goes when the new one is there."""
     if not folder.exists():
         made.rename(folder)
         return

@@ -22,6 +22,7 @@ import string
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,7 +42,7 @@ FORMAT_VERSION = 1
 SHOWN = 5
 
 _ROWS_A_FILE, _NAMES_A_FILE, _FAILURES_A_FILE = 100, 5000, 500
-_ASSETS = ("report.css", "store.js", "cards.js", "report.js")
+_ASSETS = ("report.css", "store.js", "cards.js", "corrections.js", "report.js")
 _FOLDER = ReportFolder("Veduta", ("assets", "data", "thumbs", "heat"))
 _NONE = 0xFFFF
 #: Five labels, the coarse label, the first probability in 1/65535, flags, spare.
@@ -50,6 +51,16 @@ _INDOOR, _OUTDOOR, _NOTHING_FITS, _HAS_HEAT = 1, 2, 4, 8
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """Wrong answers can be corrected on the page, to one of ``labels`` by id, and the photos exported as a labelled
+    set; photos below ``threshold`` count as unsure until somebody says what they show.
+    """
+
+    labels: tuple[str, ...]
+    threshold: float
 
 
 class TagReport:
@@ -68,10 +79,12 @@ class TagReport:
         model: str,
         language: str = "en",
         words: Mapping[str, str] | None = None,
+        corrections: Corrections | None = None,
     ) -> None:
         self.folder = folder
         self._head = {"title": title, "model": model, "language": language}
         self._words = page_words(language) | dict(words or {})
+        self._corrections = corrections
         _FOLDER.claim(folder, language)
         self._run = _new_run(folder)
         self._rows = Chunks(self._run, "rows", _ROWS_A_FILE)
@@ -92,6 +105,8 @@ class TagReport:
         self._check_open()
         key = _key(row)
         compact = _compact(row, self._tables)
+        if self._corrections is not None:
+            compact["sure"] = bool(row.get("scores")) and row["scores"][0]["probability"] >= self._corrections.threshold
         for kind, content in (("thumbs", thumbnail), ("heat", overlay)):
             if content:
                 suffix = _suffix(content)
@@ -117,6 +132,10 @@ class TagReport:
         for name in _ASSETS:
             write_whole(self.folder / "assets" / name, asset(name).encode())
         write_whole(self.folder / PAGE, _page(self._head).encode())
+        correctable = None
+        if self._corrections is not None:
+            labels = [self._tables.labels.number({"id": label}) for label in self._corrections.labels]
+            correctable = {"labels": labels, "threshold": self._corrections.threshold}
         head = self._head | {
             "version": FORMAT_VERSION,
             "run": self._run.name,
@@ -128,6 +147,7 @@ class TagReport:
             "attributes": self._tables.attributes.entries,
             "summary": [[str(name), _plain(value)] for name, value in (summary or {}).items()],
             "words": self._words,
+            "corrections": correctable,
         }
         self._index.write_call(self.folder / "data" / "index.js", "index", head)
         self._index.close()

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.datasets.reading import read_readable
 from veduta.errors import PhotoError, UsageError
 from veduta.images.decode import DECODER_VERSION, decode, read_bytes
 from veduta.images.preprocess import Preprocessing
@@ -60,41 +59,43 @@ def embed_views(
 ) -> Embedded:
     """Embed photos, seen as ``wanted``, and ``views`` changed views of each, drawn by (seed, view, place).
 
-    ``cache`` is a file that keeps them: where it is of the same photos (by path, size and time), model and views,
-    nothing is computed. ``on_photo`` is told photos done and photos in all.
+    ``cache`` is a file that keeps them: a photo that it has (by path, size and time, and with views by its place), seen
+    by the same model in the same way, is not computed again. ``on_photo`` is told photos done and photos in all.
     Raises UsageError for a model without an embedding, or where no photo can be read; BundleIncompatible where the
     model can't see such photos; OutputError for the cache.
     """
     if bundle.embedding is None:
         raise UsageError(f"{bundle.name} gives no embedding to learn from; choose another model.")
-    key = _key(paths, bundle, wanted, views, seed)
-    known = None if cache is None else _from_cache(cache, key, paths, wanted)
-    if known is not None:
-        return known
     session, name = Session(bundle.graph), bundle.embedding.name
     session.prepare(*wanted.sizes[0], [name])
+    keys = _keys(paths, bundle, wanted, views, seed)
+    known = {} if cache is None else _from_cache(cache, (1 + views, bundle.embedding.size))
     values = np.empty((len(paths), 1 + views, bundle.embedding.size), np.float32)
     kept, failures = np.zeros(len(paths), bool), list[Failure]()
+    for place, key in enumerate(keys):
+        if key in known:
+            values[place], kept[place] = known[key], True
+    missing = np.flatnonzero(~kept)
     whole = _whole(wanted) if views else wanted
     with ThreadPoolExecutor(available_threads()) as pool:
-        for first in range(0, len(paths), _PART):
-            places = range(first, min(first + _PART, len(paths)))
-            draws = [[(seed, view, place) for view in range(1, 1 + views)] for place in places]
+        for first in range(0, len(missing), _PART):
+            places = missing[first : first + _PART]
+            draws = [[(seed, view, int(place)) for view in range(1, 1 + views)] for place in places]
             read = list(
-                pool.map(lambda path, drawn: _read(path, wanted, whole, drawn), paths[first : first + _PART], draws)
+                pool.map(lambda path, drawn: _read(path, wanted, whole, drawn), [paths[each] for each in places], draws)
             )
             failures.extend(each for each in read if isinstance(each, Failure))
             kept[places] = [not isinstance(each, Failure) for each in read]
             seen = [each for each in read if not isinstance(each, Failure)]
             if seen:
-                values[first + np.flatnonzero(kept[places])] = _embed(session, name, seen)
-            on_photo(places.stop, len(paths))
+                values[places[kept[places]]] = _embed(session, name, seen)
+            on_photo(len(paths) - len(missing) + first + len(places), len(paths))
     if not kept.any():
         raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
     values = values[kept]
-    if cache is not None:
+    if cache is not None and len(missing):
         file = io.BytesIO()
-        np.savez(file, key=np.array(key), values=values, kept=kept)
+        np.savez(file, keys=np.array(keys)[kept], values=values)
         write_whole(cache, file.getvalue())
     return Embedded(values, kept, tuple(failures))
 
@@ -125,27 +126,29 @@ def _embed(session: Session, name: str, seen: Sequence[Sequence[NDArray[np.uint8
     return np.stack([session.run(list(view), [name])[name] for view in zip(*seen, strict=True)], axis=1)
 
 
-def _key(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> str:
-    told = hashlib.sha256(f"{bundle.embedding_id} {DECODER_VERSION} {wanted} {views} {seed} {VIEWS} {_LARGER}".encode())
-    for path in paths:
+def _keys(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: int, seed: int) -> list[str]:
+    """What the embeddings of each photo depend on."""
+    told = f"{bundle.embedding_id} {DECODER_VERSION} {wanted} {views} {seed} {VIEWS} {_LARGER}"
+    common = hashlib.sha256(told.encode()).hexdigest()
+    keys = []
+    for place, path in enumerate(paths):
         try:
             status = os.stat(path)  # noqa: PTH116  a Path for each takes longer
             stamp = f"{status.st_size} {status.st_mtime_ns}"
         except (OSError, ValueError):
             stamp = ""
-        told.update(f"\0{path}\0{stamp}".encode("utf-8", "surrogateescape"))
-    return told.hexdigest()
+        about = f"{common}\0{path}\0{stamp}\0{place if views else ''}"
+        keys.append(hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest())
+    return keys
 
 
-def _from_cache(cache: Path, key: str, paths: Sequence[str], wanted: Preprocessing) -> Embedded | None:
-    """What was kept; None where there is nothing of this, or a photo that could not be decoded then can be now."""
+def _from_cache(cache: Path, shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+    """What was kept ``[1 + views, d]`` by its key; nothing where that is something else."""
     try:
         with cache.open("rb") as file, np.load(file, allow_pickle=False) as known:
-            if str(known["key"]) != key:
-                return None
-            values, kept = known["values"], known["kept"]
+            keys, values = known["keys"], known["values"]
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        return None  # something else, or damaged: it is written anew
-    failed = [path for path, was_kept in zip(paths, kept, strict=True) if not was_kept]
-    again = read_readable(failed, wanted, keep_pixels=False)
-    return None if again.kept.any() else Embedded(values, kept, tuple(again.failures))
+        return {}  # something else, or damaged: it is written anew
+    if values.dtype != np.float32 or values.shape != (len(keys), *shape):
+        return {}
+    return {str(key): each for key, each in zip(keys, values, strict=True)}

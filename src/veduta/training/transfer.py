@@ -18,6 +18,7 @@ from veduta.models.bundle import Bundle, Task, check_target
 from veduta.models.store import find
 from veduta.training.dataset import Dataset, read_dataset
 from veduta.training.embeddings import embed_views
+from veduta.training.held_out import HELD_OUT, HeldOut
 from veduta.training.learnt_bundle import Making, write_learnt_bundle
 from veduta.training.left_out import tell_left_out
 from veduta.training.linear import learn
@@ -62,7 +63,8 @@ def transfer(
     note: Callable[[str], None] = lambda _words: None,
     on_photo: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Bundle:
-    """Learn the classes of ``data`` and write ``run/bundle``; embeddings are kept in ``run/features.npz``.
+    """Learn the classes of ``data`` and write ``run/bundle``; embeddings are kept in ``run/features.npz``, and what was
+    said of photos of one label each while they were held out in ``run/held_out.npz``.
 
     Every photo that is not for testing is learnt from: what a manifest keeps for validation is not needed here, since
     each part is held out in turn. Photos that can't be decoded are left out, told, and listed in ``run/left_out.csv``.
@@ -84,6 +86,8 @@ def transfer(
     _check_sizes(dataset, how.folds)
     note("fitting the classifier")
     learnt = learn(embedded.values, dataset.targets, folds=how.folds, seed=how.seed, groups=dataset.groups)
+    if dataset.task == "single_label":
+        HeldOut(learnt.logits, dataset.targets.astype(np.int64)).write(run / HELD_OUT)
     note("exporting, and checking the graph against the classifier")
     left_out = int((~embedded.kept).sum())
     making = Making(dataset, backbone, wanted, left_out)

@@ -106,7 +106,7 @@ veduta.cards = (() => {
     const file = base(row.path);
     const open = element("button", { type: "button", class: "open", "data-row": number, "aria-label": `${word("detail")}: ${file}` }, thumb(row, true));
     const reason = !fits(row) && row.evidence.reason && element("p", { class: "reason", text: safe(row.evidence.reason), dir: "auto" });
-    made.append(open, element("div", { class: "text" }, heading, reason, bars(row.scores, "labels"), tags(row), attributes(row).length > 0 && chips(attributes(row).slice(0, SHOWN)), element("p", { class: "file", title: safe(row.path) }, element("bdi", { text: file }))));
+    made.append(open, element("div", { class: "text" }, heading, reason, bars(row.scores, "labels"), tags(row), attributes(row).length > 0 && chips(attributes(row).slice(0, SHOWN)), element("p", { class: "file", title: safe(row.path) }, element("bdi", { text: file })), veduta.corrections.control(row)));
     return made;
   }
 

@@ -1,7 +1,7 @@
 "use strict";
 // The page's state and what the reader does with it.
 (() => {
-  const { store, cards } = veduta;
+  const { store, cards, corrections } = veduta;
   const { word, element, safe, number } = cards;
   const PAGE = 60;
   const FEW = 10;
@@ -9,7 +9,7 @@
   const INDOOR = 1;
   const OUTDOOR = 2;
   const byId = (id) => document.getElementById(id);
-  const fresh = () => ({ label: null, coarse: null, environment: 0, nothing: false, among: false, text: "", named: null, sort: "input" });
+  const fresh = () => ({ label: null, coarse: null, environment: 0, nothing: false, unsure: false, among: false, text: "", named: null, sort: "input" });
   let filter = fresh();
   let found = [];
   let page = 0;
@@ -72,9 +72,14 @@
     byId("among-label").hidden = filter.label === null;
     byId("among").checked = filter.among;
     byId("nothing").checked = filter.nothing;
+    byId("unsure").checked = filter.unsure;
     byId("sort").value = filter.sort;
     for (const button of byId("environment").children) button.setAttribute("aria-pressed", String(Number(button.dataset.value) === filter.environment));
     for (const button of byId("coarse").querySelectorAll("button")) button.setAttribute("aria-pressed", String(Number(button.dataset.value) === filter.coarse && filter.coarse !== null));
+  }
+
+  function drawCorrected() {
+    byId("corrected").textContent = corrections.count() ? word("corrected", { n: number(corrections.count()) }) : "";
   }
 
   function apply(keepPage = false) {
@@ -293,6 +298,7 @@
     if (filter.coarse !== null) parts.set("kind", store.head.coarse[filter.coarse][0]);
     if (filter.environment) parts.set("in", filter.environment === INDOOR ? "indoor" : "outdoor");
     if (filter.nothing) parts.set("nothing", "1");
+    if (filter.unsure) parts.set("unsure", "1");
     if (filter.among) parts.set("among", "1");
     if (filter.sort !== "input") parts.set("sort", filter.sort);
     const text = parts.toString();
@@ -306,6 +312,7 @@
     filter.coarse = parts.has("kind") ? find("coarse", parts.get("kind")) : null;
     filter.environment = { indoor: INDOOR, outdoor: OUTDOOR }[parts.get("in")] ?? 0;
     filter.nothing = parts.has("nothing");
+    filter.unsure = parts.has("unsure") && corrections.on();
     filter.among = parts.has("among") && filter.label !== null;
     filter.sort = ["sure", "unsure"].includes(parts.get("sort")) ? parts.get("sort") : "input";
     page = Math.max(0, (Number.parseInt(parts.get("page") ?? "1", 10) || 1) - 1);
@@ -335,6 +342,8 @@
     byId("theme").addEventListener("click", theme);
     byId("sort").addEventListener("change", (event) => { filter.sort = event.target.value; apply(); });
     byId("nothing").addEventListener("change", (event) => { filter.nothing = event.target.checked; apply(); });
+    byId("unsure").addEventListener("change", (event) => { filter.unsure = event.target.checked; apply(); });
+    byId("save").addEventListener("click", () => corrections.save().catch(() => say(word("broken"))));
     byId("among").addEventListener("change", (event) => { filter.among = event.target.checked; apply(); });
     byId("more").addEventListener("click", () => { allKinds = !allKinds; drawKinds(); });
     byId("more-failures").addEventListener("click", moreFailures);
@@ -360,6 +369,9 @@
     byId("environment").setAttribute("aria-label", word("environment"));
     byId("summary").setAttribute("aria-label", word("filters"));
     byId("sort").replaceChildren(...["input", "sure", "unsure"].map((value) => element("option", { value, text: word(`sort_${value}`) })));
+    byId("unsure-label").hidden = byId("corrections").hidden = !corrections.on();
+    corrections.start(drawCorrected);
+    drawCorrected();
     totals = store.count();
     drawSummary();
     listen();

@@ -68,6 +68,7 @@ const veduta = (() => {
       const flag = flags(row);
       if (filter.environment && !(flag & filter.environment)) continue;
       if (filter.nothing && !(flag & 4)) continue;
+      if (filter.unsure && probability(row) >= Math.round(head.corrections.threshold * 65535)) continue;
       if (filter.coarse !== null && coarse(row) !== filter.coarse) continue;
       if (filter.label !== null) {
         let place = 0;
