@@ -24,13 +24,14 @@ BENCHMARKS = {
     "label-sets": "bench.label_sets",
     "transfer": "bench.transfer",
     "new-classes": "bench.new_classes",
+    "names-only": "bench.names_only",
     "training": "bench.training",
     "start": "bench.start",
     "memory": "bench.memory",
 }
 
 #: Trainings of an hour or so, each run by its own name.
-LONG = ("transfer", "new-classes")
+LONG = ("transfer", "new-classes", "names-only")
 
 
 def main() -> None:

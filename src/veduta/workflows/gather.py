@@ -79,8 +79,18 @@ class Wanted:
         }
 
 
-#: Asks photos about each other: a manifest in, and by place why a kept photo is disowned.
-Disown = Callable[[Manifest], dict[int, str]]
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What photos say about each other, by place: why a kept one is disowned, and how probable its label is to the
+    others.
+    """
+
+    disowned: dict[int, str]
+    owned: dict[int, float]
+
+
+#: Asks the kept photos of a manifest about each other.
+Disown = Callable[[Manifest], Opinions]
 
 
 def gather(
@@ -167,10 +177,11 @@ def _clean(wanted: Wanted, collection: Collection, found: Sequence[Visa], disown
             manifest = _without_drawings(manifest)
         watch.begin("writing them as JPEG")
         manifest = _as_jpegs(manifest, collection, pool, watch)
+        opinions = Opinions({}, {})
         if wanted.disown:
             watch.begin("asking the photos about each other")
-            manifest = manifest.dropping(disown(manifest))
-        manifest = _without_ambiguous(manifest, cleaned)
+            opinions = disown(manifest)
+        manifest = _without_ambiguous(manifest.dropping(opinions.disowned), cleaned, opinions)
         if wanted.ratio is not None:
             manifest = balance(manifest, ratio=wanted.ratio, seed=wanted.seed)
         dropped = [(each.path, each.dropped) for each in manifest.entries if each.dropped and not _is_balance(each)]
@@ -199,14 +210,15 @@ def _best_of_labels(manifest: Manifest, group: Sequence[int]) -> list[int]:
     return list(first.values())
 
 
-def _without_ambiguous(manifest: Manifest, cleaned: Cleaned) -> Manifest:
-    """What is still there under two names says nothing of either."""
+def _without_ambiguous(manifest: Manifest, cleaned: Cleaned, opinions: Opinions) -> Manifest:
+    """What is still there under several names stays where the others rather expect it than not, else nowhere."""
     reasons: dict[int, str] = {}
     for group in cleaned.conflicts:
         kept = [place for place in group if not manifest.entries[place].dropped]
         if len(kept) > 1:
             found_as = " and as ".join(manifest.entries[place].labels[0] for place in kept)
-            reasons |= dict.fromkeys(kept, f"ambiguous: found as {found_as}")
+            unsure = [place for place in kept if opinions.owned.get(place, 0.0) <= 0.5]
+            reasons |= dict.fromkeys(unsure, f"ambiguous: found as {found_as}")
     return manifest.dropping(reasons)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from veduta.training.progress import Progress
 from veduta.training.train import train
 from veduta.training.transfer import FEATURES, Transfer, transfer
 from veduta.workflows.collection import Collection
+from veduta.workflows.gather import Disown, Opinions
 from veduta.workflows.watch import Watch
 
 #: The table of where a model's photos come from, beside it in the store.
@@ -85,22 +85,21 @@ def backbone_of(learning: Learning, collection: Collection, watch: Watch) -> Bun
     return Bundle.load(out)
 
 
-def disowning(
-    backbone: Bundle, learning: Learning, collection: Collection, watch: Watch
-) -> Callable[[Manifest], dict[int, str]]:
+def disowning(backbone: Bundle, learning: Learning, collection: Collection, watch: Watch) -> Disown:
     """Asks photos about each other: by an embedding, and by classifiers that learnt from the others."""
 
-    def disown(manifest: Manifest) -> dict[int, str]:
+    def disown(manifest: Manifest) -> Opinions:
         kept = [place for place, entry in enumerate(manifest.entries) if not entry.dropped]
         labels = sorted({manifest.entries[place].labels[0] for place in kept})
         counts = manifest.counts()
         if len(labels) < 2 or min(counts[label] for label in labels) < _FOLDS:
-            return {}
+            return Opinions({}, {})
         embedded = _embed([manifest.entries[place].path for place in kept], backbone, learning, collection, watch)
         values = embedded.values[:, :1]
         places = np.array(kept)[embedded.kept]
         targets = np.array([labels.index(manifest.entries[place].labels[0]) for place in places], np.int64)
         found: dict[int, str] = {}
+        owned: dict[int, float] = {}
         for _ in range(_ROUNDS):
             left = np.flatnonzero(~np.isin(places, list(found)))
             groups = [manifest.entries[place].group for place in places[left]]
@@ -110,7 +109,8 @@ def disowning(
             said = probabilities(learnt.logits, "single_label", fit_temperature(learnt.logits, targets[left]))
             reasons = find_disowned(said, values[left, 0], targets[left], labels, seed=learning.seed)
             found |= {int(places[left[number]]): reason for number, reason in reasons.items()}
-        return found
+            owned = dict(zip(places[left].tolist(), said[np.arange(len(left)), targets[left]].tolist(), strict=True))
+        return Opinions(found, owned)
 
     return disown
 
