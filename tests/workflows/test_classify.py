@@ -25,10 +25,11 @@ from veduta.errors import SearchError, UsageError
 from veduta.images.fetch import Clock, Fetcher, FetchLimits, Politeness
 from veduta.jobs.ledger import Ledger
 from veduta.models.bundle import Bundle
+from veduta.models.installing import FORGOTTEN, forgotten_photos
 from veduta.models.store import home
 from veduta.workflows.classify import Asked, decide, find_model, make_model, read_names, sort_photos
 from veduta.workflows.collection import Collection, collection_name
-from veduta.workflows.forget import FORGOTTEN, forget
+from veduta.workflows.forget import forget
 from veduta.workflows.gather import Wanted
 from veduta.workflows.teach import PASSPORT_TABLE, Learning
 from veduta.workflows.watch import Watch
@@ -293,7 +294,7 @@ def test_what_is_to_be_forgotten_goes_its_models_are_marked_and_it_never_comes_b
     assert (removed.photos, removed.collections, removed.models) == (1, ("blue-red",), ("blue-red",))
     assert not (collection.photos / used.file).exists()
     assert not list(collection.jpegs.glob(f"*/{Path(used.file).stem}.jpg"))
-    assert json.loads((bundle.path / FORGOTTEN).read_text())["photos"] == 1
+    assert forgotten_photos(bundle.path)[0] == 1
     said, watch = heard()
     find_model(NAMES, retrain=False, watch=watch)
     assert any("to be forgotten" in words for words in said)

@@ -9,6 +9,7 @@ import typer
 
 from veduta.cli import options as given
 from veduta.cli.dataset_clean import clean
+from veduta.cli.dataset_forget import forget
 from veduta.cli.dataset_import import import_set
 from veduta.cli.dataset_preview import preview
 from veduta.cli.job import say
@@ -69,6 +70,7 @@ def inspect(
 
 
 dataset.command()(clean)
+dataset.command()(forget)
 
 
 @dataset.command()

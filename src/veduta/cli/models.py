@@ -15,6 +15,7 @@ from veduta.cli.weights import architectures, convert, pull
 from veduta.errors import BundleError, UsageError
 from veduta.images.preprocess import FILTERS, Preprocessing
 from veduta.models.bundle import Bundle
+from veduta.models.installing import forgotten_photos
 from veduta.models.onnx_file import inspect_onnx
 from veduta.models.store import available, find, home
 
@@ -46,7 +47,7 @@ def list_models() -> None:
             continue
         table.add_row(
             model.name,
-            bundle.kind,
+            bundle.kind + _forgotten(model.path),
             ", ".join(
                 f"{len(head.labels)}, {'not ' if head.temperature is None else ''}calibrated" for head in bundle.heads
             ),
@@ -56,6 +57,11 @@ def list_models() -> None:
     console = plain_console()
     console.print(table)
     console.print(Text(f"The store is {home()}"), style="dim", soft_wrap=True)
+
+
+def _forgotten(folder: Path) -> str:
+    photos, since = forgotten_photos(folder)
+    return f"; learnt from {photos:,} photo{'s' * (photos != 1)} to be forgotten since {since}" if photos else ""
 
 
 @models.command("info")

@@ -122,6 +122,12 @@ def _standing(visa: Visa | None, out: Path) -> Visa | None:
 def _fetched(label: str, photo: Found, out: Path, fetcher: Fetcher) -> Visa | None:
     """What became of a photo; None where it may come another time."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    # By its address, so that one which a kill kept from the passport is found again.
+    place = hashlib.sha256(photo.place.encode("utf-8", "backslashreplace")).hexdigest()[:20]
+    whole = next((out / label).glob(f"{place}.*"), None)
+    if whole is not None:
+        digest = hashlib.sha256(whole.read_bytes()).hexdigest()
+        return Visa(label, photo, file=f"{label}/{whole.name}", sha256=digest, seen=now)
     try:
         content = read_bytes(photo.path) if photo.path else fetcher.get(photo.url).content
     except (FetchError, PhotoError) as error:
@@ -131,8 +137,6 @@ def _fetched(label: str, photo: Found, out: Path, fetcher: Fetcher) -> Visa | No
     kind = sniff(content)
     if kind is None:
         return Visa(label, photo, failure=f"it is {describe_unsupported(content)}, not a photo", seen=now)
-    # By its address, so that what a kill cut off is written over.
-    place = hashlib.sha256(photo.place.encode("utf-8", "backslashreplace")).hexdigest()[:20]
     file = f"{label}/{place}.{_ENDINGS.get(kind, kind.lower())}"
     write_whole(out / file, content)
     return Visa(label, photo, file=file, sha256=hashlib.sha256(content).hexdigest(), seen=now)

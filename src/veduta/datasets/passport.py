@@ -1,7 +1,7 @@
 """What is known of every photo that was looked for: where it lies, whose it is, what became of it.
 
 An SQLite database, so that a killed run goes on with what it had. A row is written after its file is whole on the disk:
-a file without a row was cut off by a kill, and is fetched again under the same name.
+a file without a row is whole as well, and gets its row when its address comes again.
 """
 
 from __future__ import annotations

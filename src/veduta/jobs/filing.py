@@ -149,6 +149,8 @@ class FilingSink:
         """Put the photo and its pictures where they belong, unless they are there."""
         source = Path(row["path"]).absolute()
         key = f"{row['digest']} {row['bundle_id']} {place.id} {self._how.copy}"
+        if not source.is_file():
+            return  # it has gone since; its row stays
         if self._journal.begin(place.file, f"{source} {key}"):
             _put_photo(source, self._folder / place.file, self._how.copy)
             self._journal.done(place.file, f"{source} {key}")

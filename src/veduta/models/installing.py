@@ -1,15 +1,21 @@
-"""A finished model into the store, with what belongs beside it."""
+"""A finished model into the store, with what belongs beside it: files that are no part of the model itself."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from veduta.errors import OutputError, UsageError
 from veduta.models.bundle import Bundle, check_target, move_into_place
 from veduta.models.store import home
+from veduta.whole_file import write_whole
+
+#: Beside a model that learnt from photos that are to be forgotten: how many, and since when.
+FORGOTTEN = "forgotten.json"
 
 
 def install(bundle: Bundle, name: str, beside: Mapping[str, bytes]) -> Bundle:
@@ -35,3 +41,21 @@ def install(bundle: Bundle, name: str, beside: Mapping[str, bytes]) -> Bundle:
     except OSError as error:
         raise OutputError(f"{target}: the model can't be written ({error.strerror or error}).") from error
     return Bundle.load(target)
+
+
+def mark_forgotten(folder: Path, photos: int) -> None:
+    """Mark the model in ``folder``: it learnt from so many photos more that are to be forgotten. Raises OutputError."""
+    before, since = forgotten_photos(folder)
+    told = {"photos": before + photos, "since": since or datetime.now(UTC).date().isoformat()}
+    write_whole(folder / FORGOTTEN, json.dumps(told).encode())
+
+
+def forgotten_photos(folder: Path) -> tuple[int, str]:
+    """From how many photos that are to be forgotten a model learnt, and since which day that is known; 0 and ""."""
+    try:
+        told = json.loads((folder / FORGOTTEN).read_bytes())
+        return int(told["photos"]), str(told["since"])
+    except FileNotFoundError:
+        return 0, ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1, "an unknown day"  # somebody marked it, whatever became of the mark

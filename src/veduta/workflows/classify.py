@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,13 +23,13 @@ from veduta.jobs.pipeline import Progress, Summary, tag_photos
 from veduta.jobs.plan import Options
 from veduta.models.bundle import Bundle
 from veduta.models.by_classes import find_by_classes, plain
+from veduta.models.installing import forgotten_photos
 from veduta.models.store import home
 from veduta.recognition.tagger import load
 from veduta.reports.tags import Corrections, TagReport
 from veduta.training.held_out import HELD_OUT, HeldOut
 from veduta.whole_file import write_whole
 from veduta.workflows.collection import Collection
-from veduta.workflows.forget import FORGOTTEN
 from veduta.workflows.gather import Wanted, gather
 from veduta.workflows.teach import Learning, backbone_of, disowning, teach
 from veduta.workflows.watch import Watch
@@ -128,11 +127,10 @@ def find_model(names: Sequence[Name], *, retrain: bool, watch: Watch) -> Bundle 
         Collection.of(labels).forget_stages()
         return None
     watch.note(f"there is a model of these classes: {bundle.path.name}; --retrain makes it anew")
-    forgotten = bundle.path / FORGOTTEN
-    if forgotten.is_file():
-        told = json.loads(forgotten.read_bytes())
+    photos, since = forgotten_photos(bundle.path)
+    if photos:
         watch.note(
-            f"{told['photos']} photos that it learnt from are to be forgotten since {told['since']}; --retrain learns "
+            f"it learnt from {photos:,} photo{'s' * (photos != 1)} to be forgotten since {since}; --retrain learns "
             "without them"
         )
     return bundle

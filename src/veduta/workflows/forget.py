@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +13,13 @@ from veduta.datasets.forgotten import Forgotten, is_by
 from veduta.datasets.passport import Visa
 from veduta.datasets.search.found import Found
 from veduta.errors import UsageError
+from veduta.models.installing import mark_forgotten
 from veduta.models.store import home
 from veduta.whole_file import not_written, write_whole
 from veduta.workflows.collection import Collection, all_collections, collections_home
 from veduta.workflows.teach import PASSPORT_TABLE
 
 _REASON = "forgotten: on request"
-
-#: Beside a model that learnt from photos that are to be forgotten.
-FORGOTTEN = "forgotten.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +91,7 @@ def _mark(what: str) -> Iterator[str]:
             row.update(page="", title="", author="", failure=_REASON, file="", sha256="", hash="")
         _rewrite(folder / PASSPORT_TABLE, rows)
         if learnt:
-            told = _told(folder / FORGOTTEN)
-            since = told.get("since") or datetime.now(UTC).date().isoformat()
-            photos = int(str(told.get("photos") or 0)) + learnt
-            write_whole(folder / FORGOTTEN, json.dumps({"photos": photos, "since": since}).encode())
+            mark_forgotten(folder, learnt)
             yield folder.name
 
 
@@ -112,11 +105,3 @@ def _rewrite(file: Path, rows: list[dict[str, str]]) -> None:
     table.writeheader()
     table.writerows(rows)
     write_whole(file, text.getvalue().encode("utf-8"))
-
-
-def _told(file: Path) -> dict[str, object]:
-    with suppress(OSError, ValueError):
-        told = json.loads(file.read_bytes())
-        if isinstance(told, dict):
-            return told
-    return {}
