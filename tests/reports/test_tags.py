@@ -152,7 +152,7 @@ def test_hostile_names_come_through_as_data_and_nothing_else(tmp_path: Path) -> 
     for file in (tmp_path / "data").rglob("*.js"):
         assert not set(file.read_text(encoding="ascii")) & set("<>&")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert page.count("<script") == 4
+    assert page.count("<script") == 5
     assert "&lt;/script&gt;" in page
 
 
@@ -467,7 +467,7 @@ def test_hostile_names_do_nothing_in_a_browser(tmp_path: Path) -> None:
         made.add(row(number, path=name, scores=[{"id": name, "name": name, "probability": 0.5}]))
         made.fail(Failure(name, "CorruptPhoto", name))
     shown = browse(made.close({name: name for name in HOSTILE}), tmp_path / "profile")
-    assert shown.count("<script") == 4
+    assert shown.count("<script") == 5
     assert "<img src=" not in shown
     assert "<title>owned" not in shown
     assert "evil\\u202egpj.exe" in shown
