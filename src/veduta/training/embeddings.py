@@ -66,8 +66,6 @@ def embed_views(
     """
     if bundle.embedding is None:
         raise UsageError(f"{bundle.name} gives no embedding to learn from; choose another model.")
-    session, name = Session(bundle.graph), bundle.embedding.name
-    session.prepare(*wanted.sizes[0], [name])
     keys = _keys(paths, bundle, wanted, views, seed)
     known = {} if cache is None else _from_cache(cache, (1 + views, bundle.embedding.size))
     values = np.empty((len(paths), 1 + views, bundle.embedding.size), np.float32)
@@ -76,6 +74,10 @@ def embed_views(
         if key in known:
             values[place], kept[place] = known[key], True
     missing = np.flatnonzero(~kept)
+    if not len(missing):
+        return Embedded(values, kept, ())
+    session, name = Session(bundle.graph), bundle.embedding.name
+    session.prepare(*wanted.sizes[0], [name])
     whole = _whole(wanted) if views else wanted
     with ThreadPoolExecutor(available_threads()) as pool:
         for first in range(0, len(missing), _PART):
@@ -93,7 +95,7 @@ def embed_views(
     if not kept.any():
         raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
     values = values[kept]
-    if cache is not None and len(missing):
+    if cache is not None:
         file = io.BytesIO()
         np.savez(file, keys=np.array(keys)[kept], values=values)
         write_whole(cache, file.getvalue())

@@ -35,6 +35,7 @@ class Transfer:
     held out in turn to choose the regularisation, to judge and to calibrate; ``seed`` draws views and folds. ``task``
     is what the data must be for, see ``read_dataset``.
 
+    The last ``optional`` numbers of the embedding are listened to only where that is better.
     ``size`` is the side in pixels that the photos are shrunk to, and the new model's own; None is that of ``model``.
     Photos that are sharper than those ``model`` learnt from tell more at a larger one. With an ``architecture`` it is
     this network that gives the embedding, and ``model`` is where its weights are, see ``load_weights``; that takes the
@@ -48,6 +49,7 @@ class Transfer:
     folds: int = 5
     seed: int = 0
     task: Task | None = None
+    optional: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (("views", 0), ("folds", 2), ("seed", 0)):
@@ -85,7 +87,9 @@ def transfer(
     dataset = dataset.subset(embedded.kept)
     _check_sizes(dataset, how.folds)
     note("fitting the classifier")
-    learnt = learn(embedded.values, dataset.targets, folds=how.folds, seed=how.seed, groups=dataset.groups)
+    learnt = learn(
+        embedded.values, dataset.targets, folds=how.folds, seed=how.seed, groups=dataset.groups, optional=how.optional
+    )
     if dataset.task == "single_label":
         HeldOut(learnt.logits, dataset.targets.astype(np.int64)).write(run / HELD_OUT)
     note("exporting, and checking the graph against the classifier")

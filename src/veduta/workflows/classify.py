@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from veduta.training.held_out import HELD_OUT, HeldOut
 from veduta.whole_file import write_whole
 from veduta.workflows.collection import Collection
 from veduta.workflows.gather import Wanted, gather
-from veduta.workflows.teach import Learning, backbone_of, disowning, teach
+from veduta.workflows.teach import PASSPORT_TABLE, Learning, backbone_of, disowning, teach
 from veduta.workflows.watch import Watch
 
 #: From this probability on a photo is sorted, where nobody says otherwise.
@@ -222,8 +223,19 @@ def sort_photos(
     if summary.interrupted:
         return Classified(bundle, decision, summary, sink.counts, tuple(sink.confidences), None)
     write_whole(out / "thresholds.csv", _thresholds(decision, sink.confidences))
-    written = report.close(sink.counts)
+    written = report.close(sink.counts | _learnt_from(bundle))
     return Classified(bundle, decision, summary, sink.counts, tuple(sink.confidences), written)
+
+
+def _learnt_from(bundle: Bundle) -> dict[str, int]:
+    """How many photos a model learnt from, and how many were dropped why, by the passport beside it."""
+    try:
+        text = (bundle.path / PASSPORT_TABLE).read_text(encoding="utf-8")
+    except OSError:  # a model that was not made from names
+        return {}
+    reasons = Counter(row["dropped"].partition(":")[0] for row in csv.DictReader(io.StringIO(text)) if row["file"])
+    learnt = reasons.pop("", 0)
+    return {"learnt from": learnt} | {f"dropped: {reason}": count for reason, count in reasons.most_common()}
 
 
 def fetcher_for(rate: float) -> Fetcher:

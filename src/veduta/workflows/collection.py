@@ -84,11 +84,11 @@ class Collection:
 
     def is_done(self, stage: str, depends_on: object) -> bool:
         """Whether a stage was done with the same settings and what came before."""
-        return self._stages().get(stage) == _digest(depends_on)
+        return self._stages().get(stage) == digest(depends_on)
 
     def mark_done(self, stage: str, depends_on: object) -> None:
         """A stage is done. Raises OutputError."""
-        stages = {**self._stages(), stage: _digest(depends_on)}
+        stages = {**self._stages(), stage: digest(depends_on)}
         write_whole(self.folder / _STAGES, json.dumps(stages, indent=1).encode())
 
     def forget_stages(self) -> None:
@@ -108,9 +108,10 @@ def collection_name(labels: Sequence[str]) -> str:
     words = sorted(plain(label) for label in labels)
     name = bundle_name("-".join(word.replace(" ", "_") for word in words))
     if len(name) < len("-".join(words)) or not name.isascii():
-        return f"{name[:48].strip('._-')}-{_digest(words)[:8]}"
+        return f"{name[:48].strip('._-')}-{digest(words)[:8]}"
     return name
 
 
-def _digest(values: object) -> str:
+def digest(values: object) -> str:
+    """Changes with plain values, whatever their order in a mapping."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

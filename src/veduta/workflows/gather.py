@@ -251,6 +251,9 @@ def _stamp(collection: Collection, found: Sequence[Visa], manifest: Manifest, se
         for row, place in enumerate(seen.readable):
             hashes[place] = bytes(seen.fingerprints.hashes[row, 0]).hex()
     with collection.passport() as passport:
+        asked_for = {visa.file for visa in found}
+        others = [visa for visa in passport if visa.file and visa.file not in asked_for]
+        passport.add(replace(visa, dropped="search: not among those that were asked for") for visa in others)
         passport.add(
             replace(visa, hash=hashed, dropped=entry.dropped)
             for visa, hashed, entry in zip(found, hashes, manifest.entries, strict=True)

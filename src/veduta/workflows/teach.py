@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from veduta.training.linear import learn
 from veduta.training.progress import Progress
 from veduta.training.train import train
 from veduta.training.transfer import FEATURES, Transfer, transfer
-from veduta.workflows.collection import Collection
+from veduta.workflows.collection import Collection, digest
 from veduta.workflows.gather import Disown, Opinions
 from veduta.workflows.watch import Watch
 
@@ -47,6 +48,7 @@ _CLEARLY = 2.0
 class Learning:
     """How to learn: behind ``model``, or behind a network by name with ``weights`` (extra ``train``) at ``size``.
 
+    A network's embedding says also what its weights' own classifier says, unless ``classemes`` is False.
     ``finetune`` trains the network's last blocks as well, and keeps that only where it is better. Where weights can't
     be downloaded, a network that ``may_fall_back`` is given up for ``model``.
     """
@@ -55,6 +57,7 @@ class Learning:
     architecture: str | None = None
     weights: str | None = None
     size: int | None = None
+    classemes: bool = True
     finetune: bool = False
     views: int = 0
     seed: int = 0
@@ -77,10 +80,10 @@ def backbone_of(learning: Learning, collection: Collection, watch: Watch) -> Bun
     size = chosen.side if learning.size is None else learning.size
     chosen.check_side(size)
     out, weights = collection.training / "backbone", learning.weights or "hub"
-    depends_on = [chosen.name, size, weights, _stamp(weights)]
+    depends_on = [chosen.name, size, weights, _stamp(weights), learning.classemes]
     if not (collection.is_done("backbone", depends_on) and (out / "model.json").is_file()):
         watch.begin(f"making {chosen.name} ready")
-        write_backbone(chosen.name, weights, size, out, on_stage=watch.note)
+        write_backbone(chosen.name, weights, size, out, classemes=learning.classemes, on_stage=watch.note)
         collection.mark_done("backbone", depends_on)
     return Bundle.load(out)
 
@@ -95,7 +98,7 @@ def disowning(backbone: Bundle, learning: Learning, collection: Collection, watc
         if len(labels) < 2 or min(counts[label] for label in labels) < _FOLDS:
             return Opinions({}, {})
         embedded = _embed([manifest.entries[place].path for place in kept], backbone, learning, collection, watch)
-        values = embedded.values[:, :1]
+        values, optional = embedded.values[:, :1], _classemes_of(backbone, learning)
         places = np.array(kept)[embedded.kept]
         targets = np.array([labels.index(manifest.entries[place].labels[0]) for place in places], np.int64)
         found: dict[int, str] = {}
@@ -105,9 +108,12 @@ def disowning(backbone: Bundle, learning: Learning, collection: Collection, watc
             groups = [manifest.entries[place].group for place in places[left]]
             if np.bincount(targets[left], minlength=len(labels)).min() < _FOLDS:
                 break
-            learnt = learn(values[left], targets[left], folds=_FOLDS, seed=learning.seed, groups=groups)
+            learnt = learn(
+                values[left], targets[left], folds=_FOLDS, seed=learning.seed, groups=groups, optional=optional
+            )
             said = probabilities(learnt.logits, "single_label", fit_temperature(learnt.logits, targets[left]))
-            reasons = find_disowned(said, values[left, 0], targets[left], labels, seed=learning.seed)
+            features = values[left, 0, : values.shape[2] - optional]
+            reasons = find_disowned(said, features, targets[left], labels, seed=learning.seed)
             found |= {int(places[left[number]]): reason for number, reason in reasons.items()}
             owned = dict(zip(places[left].tolist(), said[np.arange(len(left)), targets[left]].tolist(), strict=True))
         return Opinions(found, owned)
@@ -125,7 +131,13 @@ def teach(manifest: Manifest, backbone: Bundle, learning: Learning, collection: 
     depends_on = [_of(manifest), backbone.embedding_id, asdict(replace(learning, finetune=False))]
     made = collection.training / "bundle"
     if not (collection.is_done("transfer", depends_on) and (made / "model.json").is_file()):
-        how = Transfer(backbone.path, size=_size(backbone, learning), views=learning.views, seed=learning.seed)
+        how = Transfer(
+            backbone.path,
+            size=_size(backbone, learning),
+            views=learning.views,
+            seed=learning.seed,
+            optional=_classemes_of(backbone, learning),
+        )
         transfer(collection.manifest, collection.training, how, note=watch.note, on_photo=watch.step)
         collection.mark_done("transfer", depends_on)
     bundle, held_out = Bundle.load(made), HeldOut.read(collection.training / HELD_OUT)
@@ -150,6 +162,15 @@ def _embed(paths: list[str], backbone: Bundle, learning: Learning, collection: C
     )
 
 
+def _classemes_of(backbone: Bundle, learning: Learning) -> int:
+    """How many numbers of the embedding are what the weights' own classifier says."""
+    if learning.architecture is None or backbone.embedding is None:
+        return 0
+    from veduta.training.architectures import find_architecture
+
+    return backbone.embedding.size - find_architecture(learning.architecture).embedding_size
+
+
 def _size(backbone: Bundle, learning: Learning) -> int | None:
     """The side to shrink photos to; a backbone that was made for it has it already."""
     return learning.size if learning.architecture is None else None
@@ -163,23 +184,38 @@ def _finetuned(
     The gain in cross-entropy must be twice its standard error, for what was learnt by transfer has seen all photos in
     the end, and the other has not; and its scores must be calibrated, or no threshold means anything.
     """
-    run = collection.training / "finetune"
-    data = run / f"{collection.name}.csv"
     kept = manifest.kept
-    labels = sorted({entry.labels[0] for entry in kept})
-    targets = np.array([labels.index(entry.labels[0]) for entry in kept], np.int64)
-    part = folds_of(targets, _FOLDS, learning.seed, [entry.group for entry in kept])
-    write_manifest(
-        data,
-        Manifest(
-            "single_label",
-            tuple(
-                replace(entry, split="validation" if each == 0 else "train")
-                for entry, each in zip(kept, part, strict=True)
-            ),
-        ),
+    if len(held_out.targets) != len(kept):
+        watch.note("some photos can't be read any more, so no network is fine-tuned on them")
+        return learnt, held_out
+    part = folds_of(held_out.targets, _FOLDS, learning.seed, [entry.group for entry in kept])
+    entries = [
+        replace(entry, split="validation" if each == 0 else "train") for entry, each in zip(kept, part, strict=True)
+    ]
+    tuned = _tune(
+        Manifest("single_label", tuple(entries)), learnt.preprocessing.sizes[0][0], learning, collection, watch
     )
+    judged = HeldOut(held_out.logits[part == 0], held_out.targets[part == 0])
+    answers = HeldOut(_logits(tuned, [each.path for each in entries if each.split == "validation"]), judged.targets)
+    gain = _losses(judged) - _losses(answers)
+    error = float(gain.std()) / np.sqrt(len(gain))
+    told = f"its loss on {len(gain):,} photos is lower by {gain.mean():.3f}, with a standard error of {error:.3f}"
+    if gain.mean() > _CLEARLY * error and tuned.heads[0].temperature is not None:
+        watch.note(f"the fine-tuned network is kept: {told}")
+        return tuned, answers
+    watch.note(f"the classifier on untouched features is kept; of the fine-tuned network, {told}")
+    return learnt, held_out
+
+
+def _tune(manifest: Manifest, size: int, learning: Learning, collection: Collection, watch: Watch) -> Bundle:
+    """Train the network's last blocks on the photos for training, and choose the epoch on the others."""
     depends_on = [_of(manifest), asdict(learning)]
+    # A folder by what it depends on: a run that was killed goes on, one on other photos begins anew.
+    run = collection.training / f"finetune-{digest(depends_on)[:12]}"
+    for stale in set(collection.training.glob("finetune-*")) - {run}:
+        shutil.rmtree(stale, ignore_errors=True)
+    data = run / f"{collection.name}.csv"
+    write_manifest(data, manifest)
     if not (collection.is_done("finetune", depends_on) and (run / "bundle" / "model.json").is_file()):
         watch.begin("training the network's last blocks")
         train(
@@ -188,8 +224,8 @@ def _finetuned(
             recipe="finetune",
             architecture=learning.architecture,
             weights=learning.weights or "hub",
-            size=learnt.preprocessing.sizes[0][0],
-            side=min(learnt.preprocessing.sizes[0][0], SIDE),
+            size=size,
+            side=min(size, SIDE),
             train_last=LAST_BLOCKS,
             epochs=EPOCHS,
             refit=False,
@@ -197,19 +233,7 @@ def _finetuned(
             progress=Progress(step=lambda step, steps, _loss: watch.step(step, steps), note=watch.note),
         )
         collection.mark_done("finetune", depends_on)
-    tuned = Bundle.load(run / "bundle")
-    judged = part == 0
-    tuned_answers = HeldOut(
-        _logits(tuned, [entry.path for entry, each in zip(kept, judged, strict=True) if each]), targets[judged]
-    )
-    gain = _losses(HeldOut(held_out.logits[judged], targets[judged])) - _losses(tuned_answers)
-    error = float(gain.std()) / np.sqrt(len(gain))
-    told = f"its loss on {len(gain):,} photos is lower by {gain.mean():.3f}, with a standard error of {error:.3f}"
-    if gain.mean() > _CLEARLY * error and tuned.heads[0].temperature is not None:
-        watch.note(f"the fine-tuned network is kept: {told}")
-        return tuned, tuned_answers
-    watch.note(f"the classifier on untouched features is kept; of the fine-tuned network, {told}")
-    return learnt, held_out
+    return Bundle.load(run / "bundle")
 
 
 def _logits(bundle: Bundle, paths: list[str]) -> NDArray[np.float32]:
