@@ -45,6 +45,9 @@ bench-classes: $(VENV)/.dev ## models of one's own classes: accuracy in five par
 	$(BIN)/python -m bench transfer
 	$(BIN)/python -m bench new-classes
 
+bench-names: $(VENV)/.dev ## from nothing but names to sorted photos: accuracy in three folds, what cleaning found, time (20 minutes)
+	$(BIN)/python -m bench names-only
+
 load: $(VENV)/.dev ## memory over 20,000 photos
 	$(BIN)/python -m bench memory
 
@@ -69,4 +72,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev,bench]'
 	touch $@ $(VENV)/.run
 
-.PHONY: help run test test-all check format bench bench-quick bench-classes load places100 attributes clean
+.PHONY: help run test test-all check format bench bench-quick bench-classes bench-names load places100 attributes clean
