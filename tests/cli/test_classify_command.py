@@ -143,3 +143,29 @@ def test_a_folder_that_may_not_be_read_is_told_before_anything_is_fetched(veduta
     assert done.returncode == 2
     assert "can't be read" in done.stderr
     assert not (photos / "home").exists()
+
+
+@pytest.mark.parametrize("package", ["sklearn", "onnx", "cleanlab", "faiss"])
+def test_without_its_extra_it_says_what_to_install_before_anything_is_fetched(photos: Path, package: str) -> None:
+    program = f"""
+import sys
+from importlib import util
+found = util.find_spec
+util.find_spec = lambda name, *rest: None if name == {package!r} else found(name, *rest)
+sys.modules[{package!r}] = None
+from veduta.cli.main import run
+run()
+"""
+    options = ("classify", "-c", "red,blue", "--provider", "found", "--arch", "none")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=photos,
+        env=os.environ | {"VEDUTA_HOME": str(photos / "home")},
+    )
+    assert done.returncode == 7, done.stderr
+    assert "pip install" in done.stderr
+    assert package.removesuffix("learn")[:5] in done.stderr
+    assert not (photos / "home").exists()

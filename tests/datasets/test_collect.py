@@ -290,7 +290,8 @@ def test_a_file_whose_name_is_no_text_is_taken_once(fetcher: Fetcher, passport: 
 
 
 @pytest.mark.parametrize(
-    "label", ["", " ", "../x", "a/b", "a\\b", ".hidden", "a\nb", " cat", "x" * 101, "c:d", "é" * 51]
+    "label",
+    ["", " ", "../x", "a/b", "a\\b", ".hidden", "a\nb", " cat", "x" * 101, "c:d", "é" * 51, "cat.", "NUL", "com1.x"],
 )
 def test_a_name_that_can_not_be_a_folder_is_refused(label: str) -> None:
     with pytest.raises(UsageError, match="can't be a folder's name"):

@@ -135,10 +135,14 @@ def classify(
     """
     from veduta.datasets.search.licences import Licences
     from veduta.datasets.search.mix import read_phrasings
-    from veduta.errors import UsageError
+    from veduta.errors import MissingExtra, UsageError
     from veduta.jobs.filing import check_results_folder
-    from veduta.workflows import classify as work
-    from veduta.workflows.gather import Wanted
+
+    try:
+        from veduta.workflows import classify as work
+        from veduta.workflows.gather import Wanted
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'classify needs {error.name}; install it with: pip install "veduta[classify]"') from error
 
     asked = work.Asked(work.read_names(classes, read_phrasings(query or ())), threshold, precision)
     if balance is not None and any_balance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ LIMITS = FetchLimits(received_bytes=20 * 2**20, decoded_bytes=20 * 2**20, total_
 _THREADS = 8
 # After so many that could not be had for each that was wanted, the search is given up.
 _PATIENCE = 4
+# Names that Windows keeps for devices, whatever they end in.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 
@@ -41,6 +44,7 @@ class Name:
 
     def __post_init__(self) -> None:
         wrong = not self.label.strip() or self.label != self.label.strip() or len(self.label.encode()) > 100
+        wrong = wrong or self.label.endswith(".") or bool(_DEVICES.fullmatch(self.label))
         if wrong or self.label.startswith(".") or set('/\\:*?"<>|') & set(self.label) or not self.label.isprintable():
             raise UsageError(
                 f"the class {printable(self.label)!r} can't be a folder's name; give a plain word or two, and what to "

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -138,10 +138,10 @@ class FilingSink:
         dropped = "" if place.sure else f"unsure: {place.name} at {first['probability']:.3f}"
         self._entries.append(Entry(str(self._folder / place.file), (place.id,), dropped=dropped))
 
-    def _put(self, cells: object) -> None:
+    def _put(self, cells: Iterable[object]) -> None:
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\r\n").writerow(
-            [neutral(cell) if isinstance(cell, str) else cell for cell in cells]  # type: ignore[attr-defined]
+            [neutral(cell) if isinstance(cell, str) else cell for cell in cells]
         )
         self._table.write(text.getvalue().encode("utf-8", "backslashreplace"))
 

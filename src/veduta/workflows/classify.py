@@ -8,10 +8,12 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from veduta.datasets.collect import LIMITS, Name
-from veduta.errors import FetchError, UsageError
+from veduta.datasets.duplicates import check_libraries
+from veduta.errors import FetchError, MissingExtra, UsageError
 from veduta.evaluation.thresholds import GRID, Promise, ThresholdRow, threshold_for_precision, threshold_table
 from veduta.images.decode import Limits, Thumbnail
 from veduta.images.fetch import Fetcher
@@ -139,6 +141,7 @@ def find_model(names: Sequence[Name], *, retrain: bool, watch: Watch) -> Bundle 
 
 def make_model(wanted: Wanted, learning: Learning, fetcher: Fetcher, watch: Watch) -> Bundle:
     """Find photos, clean them, and learn; the same call goes on where it was stopped. What the stages raise."""
+    _check_installed(wanted)
     collection = Collection.of(wanted.labels)
     watch.note(f"no model of these classes is there; making one in {collection.folder}")
     try:
@@ -152,6 +155,16 @@ def make_model(wanted: Wanted, learning: Learning, fetcher: Fetcher, watch: Watc
     disown = disowning(backbone, learning, collection, watch)
     manifest = gather(wanted, collection, fetcher, disown, backbone.embedding_id, watch)
     return teach(manifest, backbone, learning, collection, watch)
+
+
+def _check_installed(wanted: Wanted) -> None:
+    """Raises MissingExtra for what a later stage would miss, before anything is fetched."""
+    check_libraries()
+    if wanted.disown and find_spec("cleanlab") is None:
+        raise MissingExtra(
+            'finding wrong photos needs cleanlab; install it with: pip install "veduta[classify]", or leave it out '
+            "(--no-disown)."
+        )
 
 
 def decide(bundle: Bundle, asked: Asked, watch: Watch) -> Decision:
