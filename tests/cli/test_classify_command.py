@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -99,6 +100,24 @@ def test_a_file_of_the_users_own_can_be_forgotten_too(veduta: Veduta, photos: Pa
     assert "the model blue-red learnt from them" in done.stderr
     assert "learnt from 1 photo to be forgotten" in " ".join(veduta("models", "list").stdout.split())
     assert (photos / "found" / "red" / "3.jpg").exists(), "only what was fetched goes"
+
+
+def test_ctrl_c_is_told_once_and_the_same_command_goes_on(veduta: Veduta, photos: Path) -> None:
+    options = ("classify", "-c", "red,blue", "--provider", "found", "--arch", "none")
+    command = [sys.executable, "-c", "from veduta.cli.main import run; run()", *options]
+    environment = os.environ | {"VEDUTA_CACHE": str(photos / "cache"), "VEDUTA_HOME": str(photos / "home")}
+    with subprocess.Popen(command, cwd=photos, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        for line in program.stderr:
+            if line.startswith("looking at the photos"):
+                program.send_signal(signal.SIGINT)
+                break
+        rest = program.stderr.read()
+    assert program.returncode == 130, rest
+    assert rest.count("interrupted. What was done is kept") == 1
+    done = veduta(*options)
+    assert done.returncode == 0, done.stderr
+    assert "finding photos" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from veduta.cli import exits
 from veduta.cli import options as given
-from veduta.cli.job import INTERRUPTION, finish, messages, open_ledger, progress_bar, say
+from veduta.cli.job import finish, messages, open_ledger, progress_bar, say
 from veduta.images.limits import printable
 
 if TYPE_CHECKING:
@@ -163,16 +161,12 @@ def classify(
     photos = _checked(prediction_path or [])
     if photos:
         check_results_folder(out)
-    try:
-        with _stages(quiet) as watch:
-            bundle = work.find_model(asked.names, retrain=retrain, watch=watch)
-            if bundle is None:
-                with work.fetcher_for(rate) as fetcher:
-                    bundle = work.make_model(wanted, learning, fetcher, watch)
-            decision = work.decide(bundle, asked, watch)
-    except KeyboardInterrupt:
-        say(INTERRUPTION)
-        sys.exit(exits.INTERRUPTED)
+    with _stages(quiet) as watch:
+        bundle = work.find_model(asked.names, retrain=retrain, watch=watch)
+        if bundle is None:
+            with work.fetcher_for(rate) as fetcher:
+                bundle = work.make_model(wanted, learning, fetcher, watch)
+        decision = work.decide(bundle, asked, watch)
     if not photos:
         if not quiet:
             say(f"the model is {bundle.path}; use it: veduta classify -c {classes!r} -p PHOTOS")
