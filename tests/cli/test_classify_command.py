@@ -188,3 +188,29 @@ run()
     assert "pip install" in done.stderr
     assert package.removesuffix("learn")[:5] in done.stderr
     assert not (photos / "home").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system limits no file's size")
+@pytest.mark.parametrize(("kilobytes", "least"), [(2, 0), (150, 1), (900, 28)])
+def test_a_full_disk_has_its_sentence_and_what_was_fetched_stays(photos: Path, kilobytes: int, least: int) -> None:
+    program = f"""
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes} * 1024, {kilobytes} * 1024))
+from veduta.cli.main import run
+run()
+"""
+    options = ("classify", "-c", "red,blue", "-p", "mine", "--provider", "found", "--arch", "none")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=photos,
+        env=os.environ | {"VEDUTA_HOME": str(photos / "home"), "VEDUTA_CACHE": str(photos / "cache")},
+        timeout=300,
+    )
+    assert done.returncode in (5, 6), done.stderr
+    assert "Traceback" not in done.stderr
+    fetched = [file for file in (photos / "home").glob("collections/*/photos/*/*.jpg") if file.stat().st_size]
+    assert len(fetched) >= least

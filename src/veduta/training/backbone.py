@@ -15,6 +15,7 @@ from veduta.training.checkpoints import load_weights, read_checkpoint
 from veduta.training.classemes import add_classemes
 from veduta.training.export import check_parity, export_graph, round_to_half
 from veduta.training.networks import build
+from veduta.whole_file import write_whole
 
 # No label of the fresh classifier ever answers; the graph is checked by its logits as well.
 _CLASSES = 2
@@ -49,7 +50,7 @@ def write_backbone(
     graph = export_graph(network, size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
+        write_whole(path, graph, sync=False)
         check_parity(network, path, made_images((size, size)))
     count = network.classifier.in_features
     card = (

@@ -27,6 +27,7 @@ from veduta.training.downloads import sha256_of
 from veduta.training.export import check_parity, export_graph, export_weights, round_to_half
 from veduta.training.layouts import has_published_head
 from veduta.training.networks import BundleGraph, SceneNetwork, build, find_architecture
+from veduta.whole_file import write_whole
 
 #: Lists of labels by name; anything else is a CSV file.
 LABEL_LISTS = ("imagenet", "places365", "places100")
@@ -153,7 +154,7 @@ def _exported(
     on_stage("checking the graph against torch")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
+        write_whole(path, graph, sync=False)
         parity = check_parity(network, path, images)
     moved = int((before.argmax(1) != after.argmax(1)).sum())
     return graph, _Checked(len(images), parity, float(np.abs(before - after).max()), moved)

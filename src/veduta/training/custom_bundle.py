@@ -24,6 +24,7 @@ from veduta.training.photo_sets import PhotoSet
 from veduta.training.refit import Refit
 from veduta.training.schedules import Schedule
 from veduta.training.validation import figures
+from veduta.whole_file import write_whole
 
 _PARITY_PHOTOS = 200
 
@@ -103,7 +104,7 @@ def _export(network: SceneNetwork, validation: PhotoSet, size: int) -> _Exported
     some = validation.subset(spread)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
+        write_whole(path, graph, sync=False)
         difference = check_parity(network, path, some.read(0, len(some)))
         session = Session(path)
         logits = [session.run(images.numpy(), ["logits"])["logits"] for images in validation.batches(64)]

@@ -23,6 +23,7 @@ from veduta.training.card import Card, Source, write_card
 from veduta.training.dataset import Dataset, bundle_name, head_of
 from veduta.training.linear import Learnt, Linear
 from veduta.training.new_classifier import with_classifier
+from veduta.whole_file import write_whole
 
 # Graph against the classifier that was fitted, relative to the largest logit.
 _TOLERANCE = 1e-3
@@ -108,7 +109,7 @@ def _check_graph(
     expected = classifier(embeddings[spread])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
+        write_whole(path, graph, sync=False)
         session = Session(path)
         maps = ["class_maps"] if "class_maps" in session.outputs else []
         found = session.run(pixels, ["logits", *maps])

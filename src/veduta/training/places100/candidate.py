@@ -18,6 +18,7 @@ from veduta.training.export import check_parity, export_graph, export_weights
 from veduta.training.networks import SceneNetwork
 from veduta.training.photo_sets import PhotoSet
 from veduta.training.places100.photos import INPUT, SIDE
+from veduta.whole_file import write_whole
 
 NAME = "places100"
 
@@ -45,7 +46,7 @@ def make_candidate(network: SceneNetwork, evidence: Evidence, held_out: PhotoSet
     pixels = held_out.read(0, len(held_out))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(graph)
+        write_whole(path, graph, sync=False)
         spread = np.linspace(0, len(pixels) - 1, _PARITY_PHOTOS).astype(int)
         parity = check_parity(network, path, pixels[spread], evidence=evidence)
         outputs = Session(path).run(pixels, ["logits", "evidence"])
