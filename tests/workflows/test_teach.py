@@ -83,7 +83,7 @@ def test_where_weights_can_not_be_had_the_bundled_model_serves_unless_a_network_
         raise FetchFailed("no connection")
 
     monkeypatch.setattr(classify, "backbone_of", no_internet)
-    wanted: Any = type("Wanted", (), {"labels": ("red", "blue")})
+    wanted: Any = type("Wanted", (), {"labels": ("red", "blue"), "disown": False})
     said: list[str] = []
     learning = Learning(architecture="mobilenet_v2", may_fall_back=True)
     with Fetcher() as fetcher, pytest.raises(InterruptedError):

@@ -29,6 +29,8 @@ VIEWS = Augmentation(min_area=0.7, filter="bilinear")
 
 # Photos whose views are in memory at once.
 _PART = 64
+# Between two times that the cache is written: a minute or so.
+_KEPT = 32 * _PART
 
 # Views of a model that sees the middle of photos are cut from the whole of them: the middle's middle is never asked
 # about. Aspects (width / height) of whole photos, and their short side over the model's own.
@@ -92,14 +94,12 @@ def embed_views(
             if seen:
                 values[places[kept[places]]] = _embed(session, name, seen)
             on_photo(len(paths) - len(missing) + first + len(places), len(paths))
+            last = first + _PART >= len(missing)
+            if cache is not None and kept.any() and (last or first % _KEPT == 0):
+                _to_cache(cache, keys, values, kept)
     if not kept.any():
         raise UsageError(f"none of {len(paths)} photos can be read; the first: {failures[0].message}")
-    values = values[kept]
-    if cache is not None:
-        file = io.BytesIO()
-        np.savez(file, keys=np.array(keys)[kept], values=values)
-        write_whole(cache, file.getvalue())
-    return Embedded(values, kept, tuple(failures))
+    return Embedded(values[kept], kept, tuple(failures))
 
 
 def _whole(wanted: Preprocessing) -> Preprocessing:
@@ -142,6 +142,12 @@ def _keys(paths: Sequence[str], bundle: Bundle, wanted: Preprocessing, views: in
         about = f"{common}\0{path}\0{stamp}\0{place if views else ''}"
         keys.append(hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest())
     return keys
+
+
+def _to_cache(cache: Path, keys: Sequence[str], values: NDArray[np.float32], kept: NDArray[np.bool_]) -> None:
+    file = io.BytesIO()
+    np.savez(file, keys=np.array(keys)[kept], values=values[kept])
+    write_whole(cache, file.getvalue())
 
 
 def _from_cache(cache: Path, shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
