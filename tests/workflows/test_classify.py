@@ -21,7 +21,7 @@ from veduta.datasets.manifest import read_data, read_manifest
 from veduta.datasets.search.licences import Licences
 from veduta.datasets.search.openverse import Openverse
 from veduta.datasets.search.own import Folder
-from veduta.errors import SearchError, UsageError
+from veduta.errors import OutputError, SearchError, UsageError
 from veduta.images.fetch import Clock, Fetcher, FetchLimits, Politeness
 from veduta.jobs.ledger import Ledger
 from veduta.models.bundle import Bundle
@@ -304,6 +304,33 @@ def test_what_is_to_be_forgotten_goes_its_models_are_marked_and_it_never_comes_b
     assert used.photo.url.removeprefix(internet.url) not in [each["path"] for each in internet.asked[before:]]
     assert not (again.path / FORGOTTEN).exists()
     assert used.photo.title not in [row["title"] for row in _rows(again) if row["url"] == used.photo.url]
+
+
+def test_a_kill_while_a_model_is_marked_leaves_none_unmarked(
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make_model(wanted, learning, fetcher, Watch())
+
+    def killed(*_rest: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("veduta.workflows.forget.write_table", killed)
+    with pytest.raises(KeyboardInterrupt):
+        forget("red author")
+    assert forgotten_photos(bundle.path)[0] > 0
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"a,b\n1,2\n", b"url\n"])
+def test_a_passport_table_that_somebody_changed_is_told_and_stops_no_sorting(
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, mine: Path, tmp_path: Path, content: bytes
+) -> None:
+    bundle = make_model(wanted, learning, fetcher, Watch())
+    (bundle.path / PASSPORT_TABLE).write_bytes(content)
+    assert sort(bundle, mine, tmp_path / "results").summary.answered == 8
+    if content in (b"\xff", b"a,b\n1,2\n"):
+        with pytest.raises(OutputError, match="make the model anew"):
+            forget("red author")
 
 
 def test_an_author_is_forgotten_with_all_photos_and_by_name_no_more(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Self
 from veduta.datasets.search.found import Found
 from veduta.errors import OutputError
 from veduta.labels.text_file import neutral
+from veduta.whole_file import write_whole
 
 _VERSION = 1
 
@@ -128,6 +129,27 @@ class Passport:
         return OutputError(
             f"{self.file} can't be used ({error}); check the space and the permissions of its folder, or name another."
         )
+
+
+def read_table(file: Path) -> list[dict[str, str]]:
+    """The rows of a table that ``Passport.table`` gave. Raises OutputError where it can't be read or is another."""
+    try:
+        with file.open(encoding="utf-8", newline="") as text:
+            rows = list(csv.DictReader(text, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OutputError(f"{file} can't be read ({error}); make the model anew, or remove the file.") from error
+    if any(set(row) != set(TABLE) for row in rows):
+        raise OutputError(f"{file} is no table of where photos come from; make the model anew, or remove the file.")
+    return rows
+
+
+def write_table(file: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write such rows. Raises OutputError."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, TABLE, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_whole(file, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def _storable(text: str) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from veduta.datasets.collect import LIMITS, Name
 from veduta.datasets.duplicates import check_libraries
-from veduta.errors import FetchError, MissingExtra, UsageError
+from veduta.datasets.passport import read_table
+from veduta.errors import FetchError, MissingExtra, OutputError, UsageError
 from veduta.evaluation.thresholds import GRID, Promise, ThresholdRow, threshold_for_precision, threshold_table
 from veduta.images.decode import Limits, Thumbnail
 from veduta.images.fetch import Fetcher
@@ -31,7 +32,7 @@ from veduta.models.store import home
 from veduta.recognition.tagger import load
 from veduta.reports.tags import Corrections, TagReport
 from veduta.training.held_out import HELD_OUT, HeldOut
-from veduta.whole_file import write_whole
+from veduta.whole_file import not_written, write_whole
 from veduta.workflows.collection import Collection
 from veduta.workflows.gather import Wanted, gather
 from veduta.workflows.teach import PASSPORT_TABLE, Learning, backbone_of, disowning, teach
@@ -125,7 +126,10 @@ def find_model(names: Sequence[Name], *, retrain: bool, watch: Watch) -> Bundle 
         if bundle.path.parent != home():
             watch.note(f"the model {bundle.name} comes with Veduta and stays; another is made beside it")
         else:
-            shutil.rmtree(bundle.path)
+            try:
+                shutil.rmtree(bundle.path)
+            except OSError as error:
+                raise not_written(bundle.path, error) from error
             watch.note(f"forgot the model {bundle.name}")
         Collection.of(labels).forget_stages()
         return None
@@ -243,10 +247,10 @@ def sort_photos(
 def _learnt_from(bundle: Bundle) -> dict[str, int]:
     """How many photos a model learnt from, and how many were dropped why, by the passport beside it."""
     try:
-        text = (bundle.path / PASSPORT_TABLE).read_text(encoding="utf-8")
-    except OSError:  # a model that was not made from names
+        rows = read_table(bundle.path / PASSPORT_TABLE)
+    except OutputError:  # a model that was not made from names, or whose table somebody changed
         return {}
-    reasons = Counter(row["dropped"].partition(":")[0] for row in csv.DictReader(io.StringIO(text)) if row["file"])
+    reasons = Counter(row["dropped"].partition(":")[0] for row in rows if row["file"])
     learnt = reasons.pop("", 0)
     return {"learnt from": learnt} | {f"dropped: {reason}": count for reason, count in reasons.most_common()}
 

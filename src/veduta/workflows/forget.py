@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from veduta.datasets.forgotten import Forgotten, is_by
-from veduta.datasets.passport import Visa
+from veduta.datasets.passport import Visa, read_table, write_table
 from veduta.datasets.search.found import Found
 from veduta.errors import UsageError
 from veduta.models.installing import mark_forgotten
 from veduta.models.store import home
-from veduta.whole_file import not_written, write_whole
+from veduta.whole_file import not_written
 from veduta.workflows.collection import Collection, all_collections, collections_home
 from veduta.workflows.teach import PASSPORT_TABLE
 
@@ -82,26 +79,20 @@ def _mark(what: str) -> Iterator[str]:
     except OSError:  # no store yet
         return
     for folder in folders:
-        rows = list(csv.DictReader(io.StringIO((folder / PASSPORT_TABLE).read_text(encoding="utf-8"))))
+        rows = read_table(folder / PASSPORT_TABLE)
         mine = [row for row in rows if is_by(_found(row), what)]
         learnt = sum(bool(row["file"]) and not row["dropped"] and not row["failure"] for row in mine)
         if not mine:
             continue
-        for row in mine:
-            row.update(page="", title="", author="", failure=_REASON, file="", sha256="", hash="")
-        _rewrite(folder / PASSPORT_TABLE, rows)
+        # Marked first: a kill in between may count a photo twice, and never leaves a model unmarked.
         if learnt:
             mark_forgotten(folder, learnt)
+        for row in mine:
+            row.update(page="", title="", author="", failure=_REASON, file="", sha256="", hash="")
+        write_table(folder / PASSPORT_TABLE, rows)
+        if learnt:
             yield folder.name
 
 
 def _found(row: dict[str, str]) -> Found:
     return Found(row["url"], row["provider"], row["page"], row["title"], row["author"], path=row["path"])
-
-
-def _rewrite(file: Path, rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_whole(file, text.getvalue().encode("utf-8"))

@@ -119,6 +119,7 @@ def _find(wanted: Wanted, collection: Collection, fetcher: Fetcher, watch: Watch
     known = collection.folder / "found.csv"
     with collection.passport() as passport:
         if collection.is_done("find", depends_on) and known.is_file():
+            # A file that somebody changed or removed since is only not learnt from.
             return [visa for visa in _listed(known, passport.visa) if (collection.photos / visa.file).is_file()]
         found: list[Visa] = []
         for number, name in enumerate(wanted.names, 1):
@@ -147,8 +148,8 @@ def _find(wanted: Wanted, collection: Collection, fetcher: Fetcher, watch: Watch
 
 def _listed(file: Path, visa: Callable[[str, str], Visa | None]) -> Iterator[Visa]:
     with file.open(encoding="utf-8", newline="") as text:
-        for label, place in csv.reader(text):
-            found = visa(label, place)
+        for row in csv.reader(text):
+            found = visa(row[0], row[1]) if len(row) == 2 else None
             if found is not None and not found.failure:
                 yield found
 

@@ -98,6 +98,15 @@ def test_another_page_than_it_knows_brings_nothing_or_its_sentence(
         assert list(engine.search("cat", ANY, fetcher)) == []
 
 
+@pytest.mark.parametrize("beginning", [b"http", b'murl":"'])
+def test_a_page_that_would_keep_it_scanning_for_hours_is_refused(
+    engine: Engine, services: Services, fetcher: Fetcher, beginning: bytes
+) -> None:
+    services.instead = lambda _asked: b"<script>" + 100_000 * beginning + b"</script>"
+    with pytest.raises(SearchError, match="too long to read"):
+        list(engine.search("cat", ANY, fetcher))
+
+
 def test_words_in_any_letters_are_asked_for(engine: Engine, services: Services, fetcher: Fetcher) -> None:
     pages(services, engine.name, 1)
     list(engine.search("кошка & собака", ANY, fetcher))

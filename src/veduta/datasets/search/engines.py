@@ -7,6 +7,7 @@ here. Both have terms that may forbid asking by a program; they are named where 
 from __future__ import annotations
 
 import queue
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,6 +20,10 @@ from veduta.datasets.search.licences import Licences
 from veduta.errors import MissingExtra, SearchError
 from veduta.images.fetch import Fetcher
 
+# icrawler looks for addresses by expressions that scan on from each beginning to the next end: a page of beginnings
+# without an end would take it hours. So many letters to scan are a second or two.
+_BEGIN, _END = re.compile(rb"http|murl"), re.compile(rb"\[|jpg|png|bmp")
+_MOST_EFFORT = 10**8
 # Neither gives more.
 _MOST = 1000
 
@@ -39,6 +44,8 @@ class Engine:
         seen: set[str] = set()
         for offset in range(0, _MOST, page):
             content = fetcher.get(self._address(feeder, query, offset, page)).content
+            if _effort(content) > _MOST_EFFORT:
+                raise SearchError(f"{self.name} answers with a page that would take too long to read.")
             try:
                 # icrawler's own reader of the page; what breaks it is not the page that it knows.
                 told = [str(each["file_url"]) for each in parser.parse(SimpleNamespace(content=content)) or ()]
@@ -68,6 +75,11 @@ class Engine:
         feeder.feed(query if self.name == "google" else quote(query), offset, page, filters={"type": "photo"})
         parts, service = urlsplit(str(feeder.out_queue.get_nowait())), urlsplit(self.address)
         return urlunsplit((service.scheme, service.netloc, parts.path, parts.query, ""))
+
+
+def _effort(content: bytes) -> int:
+    """How many letters an expression scans that looks for an end from each beginning."""
+    return sum(len(_BEGIN.findall(piece)) * len(piece) for piece in _END.split(content))
 
 
 def google(address: str = "https://www.google.com") -> Engine:
