@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -34,29 +31,11 @@ from veduta.workflows.gather import Wanted
 from veduta.workflows.teach import PASSPORT_TABLE, Learning
 from veduta.workflows.watch import Watch
 
-COLOURS = {"red": (200, 60, 60), "blue": (60, 60, 200)}
+from ..datasets.search.services import Record, Services
+from .textured import COLOURS, photo
+
 NAMES = (Name("red", ("red",)), Name("blue", ("blue",)))
 PHOTOS = 24
-
-
-def _services() -> Any:
-    file = Path(__file__).parents[1] / "datasets" / "search" / "services.py"
-    spec = importlib.util.spec_from_file_location("made_services", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault("made_services", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-def photo(colour: str, number: int, side: int = 200) -> bytes:
-    """A textured photo of about this colour, unlike every other."""
-    draw = np.random.default_rng((number, *colour.encode()))
-    coarse = draw.normal(0, 40, (9, 12, 3))
-    picture = Image.fromarray(np.clip(coarse + COLOURS[colour], 0, 255).astype(np.uint8))
-    file = io.BytesIO()
-    picture.resize((side * 4 // 3, side), Image.Resampling.BICUBIC).save(file, "JPEG")
-    return file.getvalue()
 
 
 def logo() -> bytes:
@@ -68,12 +47,11 @@ def logo() -> bytes:
 
 
 @pytest.fixture
-def internet() -> Iterator[Any]:
-    module = _services()
-    made = module.Services()
+def internet() -> Iterator[Services]:
+    made = Services()
     for first, colour in enumerate(COLOURS):
         numbers = range(100 * first, 100 * first + PHOTOS)
-        made.records[colour] = [module.Record(number, colour, author=f"{colour} author") for number in numbers]
+        made.records[colour] = [Record(number, colour, author=f"{colour} author") for number in numbers]
         for number in numbers:
             made.files[f"/photos/{number}.jpg"] = photo(colour, number)
     yield made
@@ -81,7 +59,7 @@ def internet() -> Iterator[Any]:
 
 
 @pytest.fixture
-def fetcher(internet: Any) -> Iterator[Fetcher]:
+def fetcher(internet: Services) -> Iterator[Fetcher]:
     with Fetcher(
         allow_loopback=True,
         ports={internet.port},
@@ -103,7 +81,7 @@ def learning(make_model: Callable[..., Bundle]) -> Learning:
 
 
 @pytest.fixture
-def wanted(internet: Any) -> Wanted:
+def wanted(internet: Services) -> Wanted:
     return Wanted(NAMES, (Openverse(internet.url),), per_class=PHOTOS)
 
 
@@ -130,7 +108,7 @@ def sort(bundle: Bundle, mine: Path, out: Path, threshold: float = 0.6, **option
 
 
 def test_names_become_a_model_in_the_store_with_its_passport_beside_it(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     bundle = make_model(wanted, learning, fetcher, Watch())
     assert bundle.path == home() / "blue-red"
@@ -146,7 +124,7 @@ def test_names_become_a_model_in_the_store_with_its_passport_beside_it(
 
 
 def test_the_set_that_it_learns_from_is_rgb_jpeg(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     for number in range(3):
         file = io.BytesIO()
@@ -161,7 +139,7 @@ def test_the_set_that_it_learns_from_is_rgb_jpeg(
 
 
 def test_small_photos_drawings_copies_and_the_disowned_are_left_out_and_why_is_told(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     files = internet.files
     files["/photos/0.jpg"] = photo("red", 0, side=100)
@@ -182,7 +160,7 @@ def test_small_photos_drawings_copies_and_the_disowned_are_left_out_and_why_is_t
 
 
 def test_a_photo_that_is_found_under_two_names_stays_where_the_others_want_it(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     internet.files["/photos/0.jpg"] = internet.files["/photos/100.jpg"]
     make_model(wanted, learning, fetcher, Watch())
@@ -193,7 +171,7 @@ def test_a_photo_that_is_found_under_two_names_stays_where_the_others_want_it(
 
 
 def test_the_same_call_again_asks_nobody_and_learns_nothing_anew(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any, monkeypatch: pytest.MonkeyPatch
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = make_model(wanted, learning, fetcher, Watch())
     asked = len(internet.asked)
@@ -203,7 +181,7 @@ def test_the_same_call_again_asks_nobody_and_learns_nothing_anew(
 
 
 def test_retrain_forgets_the_model_and_keeps_what_was_fetched(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     first = make_model(wanted, learning, fetcher, Watch())
     assert find_model(NAMES, retrain=True, watch=Watch()) is None
@@ -215,7 +193,7 @@ def test_retrain_forgets_the_model_and_keeps_what_was_fetched(
 
 
 def test_a_class_of_which_too_few_photos_are_found_is_told_and_what_was_fetched_stays(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     for few in (5, 0):
         internet.records["blue"] = internet.records["blue"][:few]
@@ -225,7 +203,7 @@ def test_a_class_of_which_too_few_photos_are_found_is_told_and_what_was_fetched_
 
 
 def test_that_all_providers_are_down_is_told_with_their_reasons(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     internet.instead = lambda _asked: 500
     with pytest.raises(SearchError, match=r"no provider could be asked\. openverse: "):
@@ -284,7 +262,7 @@ def test_a_precision_that_so_few_photos_can_not_promise_is_not_promised(
 
 
 def test_what_is_to_be_forgotten_goes_its_models_are_marked_and_it_never_comes_back(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     bundle = make_model(wanted, learning, fetcher, Watch())
     collection = Collection.of(["red", "blue"])
@@ -354,7 +332,7 @@ def test_the_users_own_folders_are_a_provider(learning: Learning, fetcher: Fetch
 
 
 def test_other_settings_make_only_what_depends_on_them_anew(
-    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Any
+    wanted: Wanted, learning: Learning, fetcher: Fetcher, internet: Services
 ) -> None:
     make_model(wanted, learning, fetcher, Watch())
     asked = len(internet.asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -10,11 +9,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from veduta.models.bundle import Bundle
+
+from ..datasets.search.services import Record, Services
+from .textured import COLOURS, photo
 
 pytest.importorskip("cleanlab", reason="the extra classify is not installed")
 
@@ -57,43 +58,30 @@ STAGES = (
 )
 
 
-def _neighbour() -> Any:
-    file = Path(__file__).with_name("test_classify.py")
-    spec = importlib.util.spec_from_file_location("classify_tests", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault("classify_tests", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def internet() -> Iterator[Any]:
-    neighbour = _neighbour()
-    services = neighbour._services()
-    made = services.Services()
-    for first, colour in enumerate(neighbour.COLOURS):
-        made.records[colour] = [services.Record(100 * first + number, colour) for number in range(24)]
+def internet() -> Iterator[Services]:
+    made = Services()
+    for first, colour in enumerate(COLOURS):
+        made.records[colour] = [Record(100 * first + number, colour) for number in range(24)]
         for number in range(24):
-            made.files[f"/photos/{100 * first + number}.jpg"] = neighbour.photo(colour, 100 * first + number)
+            made.files[f"/photos/{100 * first + number}.jpg"] = photo(colour, 100 * first + number)
     yield made
     made.close()
 
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
-    neighbour = _neighbour()
     (tmp_path / "mine").mkdir()
-    for colour in neighbour.COLOURS:
+    for colour in COLOURS:
         for number in range(3):
-            (tmp_path / "mine" / f"{colour}{number}.jpg").write_bytes(neighbour.photo(colour, 900 + number))
+            (tmp_path / "mine" / f"{colour}{number}.jpg").write_bytes(photo(colour, 900 + number))
     return tmp_path / "mine"
 
 
 class Run:
     """The program in a home of its own."""
 
-    def __init__(self, folder: Path, internet: Any, model: Path, mine: Path) -> None:
+    def __init__(self, folder: Path, internet: Services, model: Path, mine: Path) -> None:
         self.folder, self.internet = folder, internet
         arguments = (internet.url, internet.port, model, mine, folder / "results", folder / "ledger.sqlite3")
         self._command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
@@ -137,16 +125,16 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path, internet: Any, mine: Path, make_model: Callable[..., Bundle]) -> Callable[[str], Run]:
+def run(tmp_path: Path, internet: Services, mine: Path, make_model: Callable[..., Bundle]) -> Callable[[str], Run]:
     model = make_model().path
     return lambda name: Run(tmp_path / name, internet, model, mine)
 
 
-def _asked(internet: Any) -> Counter[str]:
+def _asked(internet: Services) -> Counter[str]:
     return Counter(each["path"] for each in internet.asked if each["path"].startswith("/photos/"))
 
 
-def _check(run: Callable[[str], Run], internet: Any, kills: int) -> None:
+def _check(run: Callable[[str], Run], internet: Services, kills: int) -> None:
     whole = run("whole")
     whole.end()
     killed = run("killed")
@@ -167,11 +155,11 @@ def _check(run: Callable[[str], Run], internet: Any, kills: int) -> None:
 
 
 def test_killed_once_in_each_stage_the_result_is_that_of_an_uninterrupted_run(
-    run: Callable[[str], Run], internet: Any
+    run: Callable[[str], Run], internet: Services
 ) -> None:
     _check(run, internet, kills=1)
 
 
 @pytest.mark.slow
-def test_killed_ten_times_in_each_stage_as_well(run: Callable[[str], Run], internet: Any) -> None:
+def test_killed_ten_times_in_each_stage_as_well(run: Callable[[str], Run], internet: Services) -> None:
     _check(run, internet, kills=10)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,8 @@ from veduta.workflows.collection import Collection
 from veduta.workflows.teach import Learning, backbone_of, teach
 from veduta.workflows.watch import Watch
 
+from .textured import COLOURS, photo
+
 pytest.importorskip("torch", reason="the extra train is not installed")
 PHOTOS = 30
 
@@ -26,27 +26,16 @@ PHOTOS = 30
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
     """A clean set of two colours in a collection."""
     monkeypatch.setenv("VEDUTA_HOME", str(tmp_path / "home"))
-    neighbour = _neighbour()
     made = Collection.of(["red", "blue"])
     entries = []
-    for colour in neighbour.COLOURS:
+    for colour in COLOURS:
         (made.jpegs / colour).mkdir(parents=True)
         for number in range(PHOTOS):
             file = made.jpegs / colour / f"{number}.jpg"
-            file.write_bytes(neighbour.photo(colour, number))
+            file.write_bytes(photo(colour, number))
             entries.append(Entry(str(file), (colour,)))
     write_manifest(made.manifest, Manifest("single_label", tuple(entries)))
     return made
-
-
-def _neighbour() -> Any:
-    file = Path(__file__).with_name("test_classify.py")
-    spec = importlib.util.spec_from_file_location("classify_tests", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.setdefault("classify_tests", importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,18 +104,32 @@ def _backbone(how: Transfer, run: Path, note: Callable[[str], None]) -> Callable
     if how.architecture is None:
         known = Bundle.load(find(how.model))
         return lambda: known
+    write = network_backbone(how.architecture, how.size)
+    return lambda: write(how.model, run / BACKBONE, on_stage=note)
+
+
+def network_backbone(architecture: str, size: int | None) -> Callable[..., Bundle]:
+    """What writes the network of this name as a model to learn behind, see ``write_backbone``; it looks at photos of
+    ``size`` pixels, or of what its ImageNet weights were measured with.
+
+    Raises MissingExtra without torch, TrainingError for an unknown network or a side that it can't take.
+    """
     try:
         from veduta.training.architectures import find_architecture
         from veduta.training.backbone import write_backbone
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f'--arch with --recipe transfer needs {error.name}; install it with: pip install "veduta[train]", or leave '
-            "--arch out to learn behind a model."
+            f'learning behind a network (--arch) needs {error.name}; install it with: pip install "veduta[train]", or '
+            "leave --arch out to learn behind a model."
         ) from error
-    chosen = find_architecture(how.architecture)
-    size = chosen.side if how.size is None else how.size
-    chosen.check_side(size)
-    return lambda: write_backbone(chosen.name, how.model, size, run / BACKBONE, on_stage=note)
+    chosen = find_architecture(architecture)
+    side = chosen.side if size is None else size
+    chosen.check_side(side)
+
+    def write(weights: Path | str, out: Path, **options: Any) -> Bundle:
+        return write_backbone(chosen.name, weights, side, out, **options)
+
+    return write
 
 
 def _check_sizes(dataset: Dataset, folds: int) -> None:

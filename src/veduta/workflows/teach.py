@@ -13,7 +13,6 @@ from veduta.datasets.disowned import find_disowned
 from veduta.datasets.manifest import Manifest, write_manifest
 from veduta.datasets.reading import read_pixels
 from veduta.datasets.split import folds_of
-from veduta.errors import MissingExtra
 from veduta.evaluation.calibration import fit_temperature
 from veduta.models.bundle import Bundle
 from veduta.models.installing import install
@@ -26,7 +25,7 @@ from veduta.training.held_out import HELD_OUT, HeldOut
 from veduta.training.linear import learn
 from veduta.training.progress import Progress
 from veduta.training.train import train
-from veduta.training.transfer import FEATURES, Transfer, transfer
+from veduta.training.transfer import FEATURES, Transfer, network_backbone, transfer
 from veduta.workflows.collection import Collection, digest
 from veduta.workflows.gather import Disown, Opinions
 from veduta.workflows.watch import Watch
@@ -68,22 +67,12 @@ def backbone_of(learning: Learning, collection: Collection, watch: Watch) -> Bun
     """What gives the embedding; a network by its name is exported once."""
     if learning.architecture is None:
         return Bundle.load(find(learning.model))
-    try:
-        from veduta.training.architectures import find_architecture
-        from veduta.training.backbone import write_backbone
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f'--arch needs {error.name}; install it with: pip install "veduta[train]", or leave --arch out to learn '
-            "behind the bundled model."
-        ) from error
-    chosen = find_architecture(learning.architecture)
-    size = chosen.side if learning.size is None else learning.size
-    chosen.check_side(size)
+    write = network_backbone(learning.architecture, learning.size)
     out, weights = collection.training / "backbone", learning.weights or "hub"
-    depends_on = [chosen.name, size, weights, _stamp(weights), learning.classemes]
+    depends_on = [learning.architecture, learning.size, weights, _stamp(weights), learning.classemes]
     if not (collection.is_done("backbone", depends_on) and (out / "model.json").is_file()):
-        watch.begin(f"making {chosen.name} ready")
-        write_backbone(chosen.name, weights, size, out, classemes=learning.classemes, on_stage=watch.note)
+        watch.begin(f"making {learning.architecture} ready")
+        write(weights, out, classemes=learning.classemes, on_stage=watch.note)
         collection.mark_done("backbone", depends_on)
     return Bundle.load(out)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -13,30 +12,12 @@ import pytest
 from veduta.datasets.search.engines import Engine, bing, google
 from veduta.datasets.search.licences import Licences
 from veduta.errors import FetchFailed, SearchError
-from veduta.images.fetch import Clock, Fetcher, Politeness
+from veduta.images.fetch import Fetcher
 
 from .services import Services
 
 pytest.importorskip("icrawler")
 ANY = Licences()
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    made = Services()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def fetcher(services: Services) -> Iterator[Fetcher]:
-    with Fetcher(
-        allow_loopback=True,
-        ports={services.port},
-        politeness=Politeness(interval_seconds=0),
-        clock=Clock(sleep=lambda _seconds: None),
-    ) as made:
-        yield made
 
 
 def bing_page(first: int, count: int) -> bytes:
