@@ -104,7 +104,9 @@ def test_a_file_of_the_users_own_can_be_forgotten_too(veduta: Veduta, photos: Pa
 
 def test_ctrl_c_is_told_once_and_the_same_command_goes_on(veduta: Veduta, photos: Path) -> None:
     options = ("classify", "-c", "red,blue", "--provider", "found", "--arch", "none")
-    command = [sys.executable, "-c", "from veduta.cli.main import run; run()", *options]
+    # A job that a shell started in the background ignores Ctrl-C, and so would the program.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", f"{heard}from veduta.cli.main import run; run()", *options]
     environment = os.environ | {"VEDUTA_CACHE": str(photos / "cache"), "VEDUTA_HOME": str(photos / "home")}
     with subprocess.Popen(command, cwd=photos, env=environment, stderr=subprocess.PIPE, text=True) as program:
         assert program.stderr is not None
