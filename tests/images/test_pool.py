@@ -41,7 +41,7 @@ WRAPPER = """
 import os, signal, sys, time
 from veduta.images import worker
 served = worker._serve
-def serve(request, limits):
+def serve(request, limits, content):
     name = os.path.basename(request["path"])
     if "segv" in name: os.kill(os.getpid(), signal.SIGSEGV)
     if "exit" in name: os._exit(0)
@@ -51,7 +51,7 @@ def serve(request, limits):
     if "hang" in name: time.sleep(3600)
     if "print" in name: print("a library greets", flush=True); os.write(1, b"and again")
     if "junk" in name: return [b"\\xff" * 4096]
-    return served(request, limits)
+    return served(request, limits, content)
 worker._serve = serve
 worker.main(sys.argv[1:])
 """
@@ -85,6 +85,46 @@ def test_the_pool_answers_as_decode_does(photos: Path) -> None:
         assert (answer.facts, answer.digest, answer.boxes) == (expected.facts, expected.digest, expected.boxes)
         assert answer.inputs[1] == expected.inputs[1]
         assert all(np.array_equal(answer.inputs[index], expected.inputs[index]) for index in (0, 2))
+
+
+def test_bytes_in_memory_are_decoded_like_the_file_that_they_came_from(photos: Path) -> None:
+    path = photos / "photo-00.jpg"
+    with DecodePool(1) as pool:
+        for name in ("upload.jpg", "../../etc/passwd", "a\nb\x00.jpg"):
+            photo = pool.submit(name, WANTED, path.read_bytes()).result()
+            assert photo.digest == decode(path.read_bytes(), WANTED).digest
+            assert np.array_equal(photo.pixels(0), decode(path.read_bytes(), WANTED).pixels(0))
+        error = pool.submit("nothing.jpg", WANTED, b"").exception()
+    assert isinstance(error, PhotoError)
+    assert "nothing.jpg is empty" in str(error)
+
+
+def test_many_large_photos_in_memory_do_not_block_each_other(
+    encode: Callable[..., bytes], scenery: Callable[[int, int], Image.Image]
+) -> None:
+    # Request and answer are larger than a pipe: were a second request sent ahead, both sides would wait for ever.
+    data = encode(scenery(900, 700), "BMP")
+    big: tuple[Wanted, ...] = (Preprocessing("stretch", ((1024, 1024),), "bilinear"),)
+    with DecodePool(1) as pool:
+        answers = [pool.submit("big.bmp", big, data) for _ in range(8)]
+        assert {answer.result(timeout=60).pixels(0).shape for answer in answers} == {(1024, 1024, 3)}
+
+
+def test_a_process_is_replaced_after_its_share_of_photos(photos: Path) -> None:
+    data = (photos / "photo-00.jpg").read_bytes()
+    seen: list[int] = []
+    with DecodePool(1, recycle_after=3) as pool:
+        for number in range(9):
+            future = (
+                pool.submit("upload.jpg", WANTED, data)
+                if number % 2
+                else pool.submit(str(photos / "photo-00.jpg"), WANTED)
+            )
+            future.result()
+            seen += [pid for pid in pool.processes if pid not in seen]
+        batch = [pool.submit(str(photos / "photo-01.jpg"), WANTED) for _ in range(20)]
+        assert all(future.exception() is None for future in batch)
+    assert len(seen) >= 3
 
 
 def test_failures_come_as_their_own_errors_with_digest(photos: Path) -> None:

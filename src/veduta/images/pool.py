@@ -41,6 +41,7 @@ _PIPE_SIZE_COMMAND = 1031  # F_SETPIPE_SZ, which Python 3.11 does not name on ev
 class _Task:
     path: str
     wanted: tuple[Wanted, ...]
+    data: bytes | None = field(default=None, repr=False)
     future: Future[Photo] = field(default_factory=Future)
     tries: int = 0
 
@@ -50,29 +51,47 @@ class DecodePool:
 
     Nothing is bounded here: whoever submits decides how many photos are under way. A process that dies costs one photo
     at most: it is tried once more in a fresh process and then fails with DecoderDied; photos behind it are untouched.
-    ``command`` starts another program than our worker, which then gets the limits as its last argument.
+    With ``recycle_after`` a process ends after so many photos and a fresh one takes its place, so that what a library
+    leaks or hostile bytes left behind does not last. Without ``send_ahead`` no photo waits behind another in a process
+    that is busy: throughput falls a little, but a slow photo delays nobody who came after it. ``command`` starts another program than our worker, which then
+    gets the limits as its last argument.
     """
 
-    def __init__(self, workers: int, limits: Limits = Limits(), *, command: Sequence[str] | None = None) -> None:  # noqa: B008
+    def __init__(
+        self,
+        workers: int,
+        limits: Limits = Limits(),  # noqa: B008
+        *,
+        recycle_after: int | None = None,
+        send_ahead: bool = True,
+        command: Sequence[str] | None = None,
+    ) -> None:
         if workers < 1:
             raise UsageError(f"A pool of {workers} decoding processes can't work; it needs at least 1.")
+        if recycle_after is not None and recycle_after < 1:
+            raise UsageError(f"A process can't end after {recycle_after} photos; give 1 or more, or None for never.")
         self.limits = limits
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         command = (*(command or worker_command()), json.dumps(asdict(limits)))
         self._lanes: list[_Lane] = []
         for _ in range(workers):
-            self._lanes.append(_Lane(self._tasks, self._closing, limits, command, self._lanes))
+            self._lanes.append(
+                _Lane(self._tasks, self._closing, limits, command, self._lanes, recycle_after, send_ahead)
+            )
         for lane in self._lanes:
             lane.thread.start()
         self._watchdog = threading.Thread(target=self._watch, name="decode-watchdog", daemon=True)
         self._watchdog.start()
 
-    def submit(self, path: str, wanted: Sequence[Wanted]) -> Future[Photo]:
-        """Decode a file as ``decode`` does; the Future holds the Photo or a PhotoError."""
+    def submit(self, path: str, wanted: Sequence[Wanted], data: bytes | None = None) -> Future[Photo]:
+        """Decode a file as ``decode`` does; the Future holds the Photo or a PhotoError.
+
+        Where ``data`` is given, it is the file's content, and ``path`` only its name in sentences.
+        """
         if self._closing.is_set():
             raise UsageError("The decoding pool is closed; open a new one.")
-        task = _Task(path, tuple(wanted))
+        task = _Task(path, tuple(wanted), data)
         self._tasks.put(task)
         return task.future
 
@@ -129,16 +148,18 @@ class _Lane:
         limits: Limits,
         command: Sequence[str],
         lanes: Sequence[_Lane],
+        recycle_after: int | None,
+        send_ahead: bool,
     ) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.waiting = True
         self._tasks, self._closing, self._limits, self._command = tasks, closing, limits, command
-        self._lanes = lanes
+        self._lanes, self._recycle_after, self._send_ahead = lanes, recycle_after, send_ahead
         self._lock = threading.Lock()
         self._deadline = float("inf")
         self._current: _Task | None = None
         self._late: _Task | None = None
-        self._failed_starts = 0
+        self._failed_starts = self._served = 0
         self._errors: IO[bytes] | None = None
         self._sent: deque[_Task] = deque()
         self._again: deque[_Task] = deque()
@@ -179,20 +200,34 @@ class _Lane:
         """Send requests until enough are ahead; waits only where none is. False when the pool closes."""
         assert self.process is not None
         requests = cast(BinaryIO, self.process.stdin)
-        # A photo is taken ahead only where no other process is idle.
-        while not self._sent or (len(self._sent) < _AHEAD and not any(lane.waiting for lane in self._lanes)):
+        while not self._sent or self._may_send_ahead():
             self.waiting = not self._sent
             task = self._next_task(wait=self.waiting)
             self.waiting = False
             if task is None:
                 return bool(self._sent)
+            if self._sent and task.data is not None:
+                # A photo in a request would fill the pipe while the process, whose answer nobody takes, fills the other.
+                self._again.appendleft(task)
+                return True
             self._sent.append(task)
             if len(self._sent) == 1:
                 self._set_deadline(task)
-            frame = wire.request(task.path, task.wanted)
-            while frame:
-                frame = frame[requests.write(frame) :]
+            for piece in wire.request(task.path, task.wanted, task.data):
+                frame = memoryview(piece)
+                while frame:
+                    frame = frame[requests.write(frame) :]
         return True
+
+    def _may_send_ahead(self) -> bool:
+        if not self._send_ahead:
+            return False
+        # A photo is taken ahead only where no other process is idle, and none before the process is replaced.
+        idle = any(lane.waiting for lane in self._lanes)
+        return len(self._sent) < _AHEAD and not idle and not self._again and not self._is_due()
+
+    def _is_due(self) -> bool:
+        return self._recycle_after is not None and self._served + len(self._sent) >= self._recycle_after
 
     def _next_task(self, *, wait: bool) -> _Task | None:
         if self._again:
@@ -216,6 +251,9 @@ class _Lane:
             _fail(task, photo)
         else:
             task.future.set_result(photo)
+        self._served += 1
+        if not self._sent and self._is_due():
+            self._end()
 
     def _set_deadline(self, task: _Task | None) -> None:
         """The deadline of the photo that the process decodes now; None: it decodes none."""
@@ -246,7 +284,7 @@ class _Lane:
         except wire.BrokenFrame as error:
             raise wire.BrokenFrame(self._last_words()) from error
         self._set_deadline(None)
-        self._failed_starts = 0
+        self._failed_starts = self._served = 0
 
     def _last_words(self) -> str:
         assert self.process is not None

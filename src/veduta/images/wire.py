@@ -65,10 +65,10 @@ def decode_wanted(parts: list[dict[str, Any]]) -> tuple[Wanted, ...]:
     )
 
 
-def request(path: str, wanted: Sequence[Wanted]) -> bytes:
-    """The frame that asks for one photo."""
-    header = json.dumps({"path": path, "wanted": encode_wanted(wanted)}).encode("ascii")
-    return PREFIX.pack(len(header), 0) + header
+def request(path: str, wanted: Sequence[Wanted], data: bytes | None = None) -> list[bytes]:
+    """The frame that asks for one photo, in pieces; ``data`` is its content where it lies in no file."""
+    header = json.dumps({"path": path, "wanted": encode_wanted(wanted), "inline": data is not None}).encode("ascii")
+    return [PREFIX.pack(len(header), len(data or b"")) + header, *([data] if data else [])]
 
 
 def answer(photo: Photo) -> list[bytes | memoryview]:

@@ -35,15 +35,18 @@ def main(arguments: list[str]) -> None:
     # The parent may end without a word: then there are no more requests, or nobody takes the answer.
     with contextlib.suppress(wire.BrokenFrame, BrokenPipeError):
         while True:
-            request, _ = wire.read_header(requests)
-            _send(answers, _serve(request, limits))
+            request, length = wire.read_header(requests)
+            content = bytearray(length)
+            wire.read_exactly(requests, memoryview(content))
+            _send(answers, _serve(request, limits, bytes(content) if request["inline"] else None))
 
 
-def _serve(request: dict[str, Any], limits: Limits) -> list[bytes | memoryview]:
+def _serve(request: dict[str, Any], limits: Limits, content: bytes | None) -> list[bytes | memoryview]:
     path: str = request["path"]
     try:
         wanted = wire.decode_wanted(request["wanted"])
-        return wire.answer(decode(read_bytes(path, limits), wanted, limits, path))
+        data = read_bytes(path, limits) if content is None else content
+        return wire.answer(decode(data, wanted, limits, path))
     except PhotoError as error:
         return wire.refusal(error)
 

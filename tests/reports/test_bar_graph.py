@@ -9,8 +9,8 @@ from PIL import Image
 from veduta.errors import UsageError
 from veduta.labels.translations import LANGUAGES
 from veduta.records import Environment, Evidence, Facts, Label, Prediction, Score
-from veduta.reports import bars as module
-from veduta.reports.bars import SIZE, bars
+from veduta.reports import bar_graph as module
+from veduta.reports.bar_graph import SIZE, bars
 
 SCORES = tuple(
     Score(Label(name, name.replace("_", " ")), probability)
