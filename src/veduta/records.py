@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 EnvironmentKind = Literal["indoor", "outdoor"]
 AttributeSource = Literal["photo", "scene"]
+#: What several models are averaged over: the labels that all share, or their coarse labels.
+Basis = Literal["labels", "coarse"]
 
 #: left, top, right, bottom in pixels of the upright photo; right and bottom are exclusive.
 Box = tuple[float, float, float, float]
@@ -135,17 +137,56 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Vote:
+    """A first choice, and the models that made it, in the order of the models."""
+
+    label: Label
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surest:
+    """A model, and its first choice with the probability that it gave to it."""
+
+    model: str
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
 class Combined:
-    """What several models say together: the mean of their probabilities, each model weighing the same.
+    """What several models say together: the weighted mean of their probabilities.
 
     ``basis`` tells what was averaged: the ``labels`` where all models share them, else the ``coarse`` labels.
+    ``weights`` are in the order of ``models`` and sum to one; ``weighted_on`` says what they were learnt from, None
+    where nothing was learnt and each model weighs the same.
+
+    ``votes`` are the first choices on the basis, the one of most models first; ``surest`` is the voter whose first
+    choice has the highest probability, of the calibrated ones where there are any (uncalibrated scores can't be
+    compared), None where nobody votes. A model whose evidence says that nothing fits does not vote: a choice among
+    labels of which it says that none fits is none. It counts in the mean all the same, which is one rule for all
+    photos, and the one that weights are learnt for.
     """
 
     models: tuple[str, ...]
-    basis: Literal["labels", "coarse"]
+    basis: Basis
     scores: tuple[Score, ...] | None
     coarse: tuple[Score, ...] | None
     environment: Environment | None
+    weights: tuple[float, ...]
+    votes: tuple[Vote, ...]
+    surest: Surest | None
+    weighted_on: str | None = None
+
+    @property
+    def agree(self) -> bool:
+        """Whether no two models chose differently; where none votes, they agree that nothing fits."""
+        return len(self.votes) <= 1
+
+    @property
+    def abstaining(self) -> tuple[str, ...]:
+        """The models that did not vote, because they say that nothing fits."""
+        voters = {model for vote in self.votes for model in vote.models}
+        return tuple(model for model in self.models if model not in voters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -39,14 +39,16 @@ def made_model(tmp_path: Path) -> Callable[..., Tagger]:
         task: Task = "single_label",
         size: int | None = None,
         temperature: float | None = 1.0,
+        name: str = "made",
+        labels: Sequence[Label] = SCENES,
     ) -> Tagger:
         bundle = write_bundle(
-            tmp_path / f"made-{evidence}-{task}-{temperature}",
-            name="made",
+            tmp_path / f"{name}-{evidence}-{task}-{temperature}",
+            name=name,
             kind="classifier",
             graph=_graph(),
             preprocessing=Preprocessing(fit="crop", sizes=((48, 48),), short_side=48),
-            heads=[Head("scene", task, Taxonomy.load(None).apply(SCENES), temperature=temperature)],
+            heads=[Head("scene", task, Taxonomy.load(None).apply(labels), temperature=temperature)],
             card="# made",
             evidence=EvidenceSpec("evidence", 100.0) if evidence else None,
             replace=True,

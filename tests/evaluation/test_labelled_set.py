@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from veduta.errors import UsageError
-from veduta.evaluation.labelled_set import read_labelled_set
+from veduta.evaluation.labelled_set import VALIDATION, read_labelled_set
 
 Folders = Callable[[str, dict[str, list[str]]], Path]
 
@@ -59,6 +59,19 @@ def test_a_manifest_without_splits_is_judged_whole_and_one_for_training_not_unas
         read_labelled_set(trained)
     assert len(read_labelled_set(trained, "validation").entries) == 1
     assert len(read_labelled_set(trained, "all").entries) == 2
+
+
+def test_to_choose_by_the_validation_photos_are_taken_and_no_others_unasked(manifest: Callable[[str], Path]) -> None:
+    split = "path,label,split\nimages/0.png,bar,validation\nimages/1.png,sea,test\nimages/2.png,sea,train\n"
+    found = read_labelled_set(manifest(split), usual=VALIDATION)
+    assert (found.name, [Path(path).name for path in found.paths]) == ("set, validation", ["0.png"])
+    assert read_labelled_set(manifest(split), "all", VALIDATION).name == "set"
+    assert len(read_labelled_set(manifest("path,label\nimages/0.png,bar\n"), usual=VALIDATION).entries) == 1
+    for other in ("test", "train"):
+        with pytest.raises(
+            UsageError, match=f"has photos for {other}, and none for validation: say which to choose by"
+        ):
+            read_labelled_set(manifest(f"path,label,split\nimages/0.png,bar,{other}\n"), usual=VALIDATION)
 
 
 def test_photos_of_many_labels_come_from_a_manifest_or_a_table(manifest: Callable[[str], Path]) -> None:

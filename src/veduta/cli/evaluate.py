@@ -91,31 +91,18 @@ def _options(
     strangers: Path | None,
     precisions: list[float] | None,
 ) -> Options:
-    from veduta.evaluation.label_map import MEANINGS, WIDER, LabelMap, read_label_map
+    from veduta.evaluation.label_map import WIDER, LabelMap, read_label_map
     from veduta.evaluation.options import PRECISIONS, Options
 
-    meanings = LabelMap() if labels is None else read_label_map(labels, MEANINGS)
-    if same:
-        told = dict(map(_pair, same))
-        meanings = LabelMap({**meanings.pairs, **told}, f"{meanings.source} and --same" if labels else "--same")
     return Options(
         split=split,
         coarse=coarse,
-        meanings=meanings,
+        meanings=asked.meanings_from(labels, same),
         wider=LabelMap() if wider is None else read_label_map(wider, WIDER),
         precisions=tuple(precisions or PRECISIONS),
         strangers=strangers,
         wild=wild,
     )
-
-
-def _pair(same: str) -> tuple[str, str]:
-    from veduta.errors import UsageError
-
-    name, equals, label = same.partition("=")
-    if not (name and equals and label):
-        raise UsageError(f"--same {same} can't be meant; write it as in ice_skating=ice_skating_rink/outdoor.")
-    return name, label
 
 
 def _check_places(out: Path | None, tables: Path | None, report: Path | None) -> None:

@@ -1,13 +1,16 @@
-"""The options of ``veduta evaluate``, in groups."""
+"""The options of ``veduta evaluate``, in groups, and what becomes of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from veduta.cli.options import path
+
+if TYPE_CHECKING:
+    from veduta.evaluation.label_map import LabelMap
 
 _JUDGED = "What is judged, and by which labels"
 _TOLD = "What is told beside it"
@@ -129,3 +132,23 @@ Report = Annotated[
         rich_help_panel=_WRITTEN,
     ),
 ]
+
+
+def meanings_from(labels: Path | None, same: list[str] | None) -> LabelMap:
+    """What the classes of a set mean: the pairs of the file, and those of ``--same`` before them."""
+    from veduta.evaluation.label_map import MEANINGS, LabelMap, read_label_map
+
+    meanings = LabelMap() if labels is None else read_label_map(labels, MEANINGS)
+    if not same:
+        return meanings
+    told = dict(map(_pair, same))
+    return LabelMap({**meanings.pairs, **told}, f"{meanings.source} and --same" if labels else "--same")
+
+
+def _pair(same: str) -> tuple[str, str]:
+    from veduta.errors import UsageError
+
+    name, equals, label = same.partition("=")
+    if not (name and equals and label):
+        raise UsageError(f"--same {same} can't be meant; write it as in ice_skating=ice_skating_rink/outdoor.")
+    return name, label

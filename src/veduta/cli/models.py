@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from veduta.cli.model_facts import bundle_facts, facts_table, input_text, metrics_table, plain_console, safe
+from veduta.cli.weigh import weigh
 from veduta.cli.weights import architectures, convert, pull
 from veduta.errors import BundleError, UsageError
 from veduta.images.preprocess import FILTERS, Preprocessing
@@ -20,7 +21,7 @@ from veduta.models.onnx_file import inspect_onnx
 from veduta.models.store import available, find, home
 
 models = typer.Typer(
-    help="List, inspect, check, import, download and convert models. Example: veduta models list",
+    help="List, inspect, check, import, download, convert and weigh models. Example: veduta models list",
     no_args_is_help=True,
 )
 
@@ -190,3 +191,4 @@ def _preprocessing(size: int, short_side: int | None, stretch: bool, filter: str
 models.command("pull")(pull)
 models.command("convert")(convert)
 models.command("architectures")(architectures)
+models.command("weigh")(weigh)

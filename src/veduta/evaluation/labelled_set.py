@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from veduta.datasets.identical import look_at_files
 from veduta.datasets.manifest import Entry, Labelling, Manifest, read_data
@@ -13,7 +14,12 @@ from veduta.labels.text_file import listed
 
 #: In place of a split: all photos, whatever their split.
 EVERY = "all"
-TEST = "test"
+Usual = Literal["test", "validation"]
+TEST: Usual = "test"
+VALIDATION: Usual = "validation"
+
+# What photos of a split are for, in a sentence.
+_PURPOSE: dict[Usual, str] = {TEST: "judge on", VALIDATION: "choose by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +42,38 @@ class LabelledSet:
         return tuple(entry.path for entry in self.entries)
 
 
-def read_labelled_set(data: Path, split: str | None = None) -> LabelledSet:
+def read_labelled_set(data: Path, split: str | None = None, usual: Usual = TEST) -> LabelledSet:
     """The kept photos of a folder of class folders, of a CSV table of 0 and 1, or of a manifest.
 
-    ``split`` is one that the manifest tells, or ``all``; without it the test photos are taken where there are any, and
-    all photos where there are no splits.
+    ``split`` is one that the manifest tells, or ``all``; without it the photos of the ``usual`` split are taken where
+    there are any, and all photos where there are no splits. It is ``TEST`` to judge on, ``VALIDATION`` to choose by.
 
-    Raises UsageError where there is no such set, split or photo, where photos for training would be judged on unasked,
+    Raises UsageError where there is no such set, split or photo, where photos of other splits would be taken unasked,
     where a photo is listed twice, or lies in two classes; MissingExtra for Parquet without its extra. No photo is
     decoded.
     """
     manifest = read_data(data)
     where = printable(str(data))
-    entries, chosen = _of_split(manifest, split, where)
+    entries, chosen = _of_split(manifest, split, where, usual)
     if not entries:
-        raise UsageError(f"{where} holds no photo to judge on: all are dropped; the column dropped says why.")
+        raise UsageError(f"{where} holds no photo to {_PURPOSE[usual]}: all are dropped; the column dropped says why.")
     _check_photos(entries, manifest.task, where)
     name = data.resolve().name if data.is_dir() else data.stem
     return LabelledSet(printable(f"{name}, {chosen}" if chosen else name), where, manifest.task, entries)
 
 
-def _of_split(manifest: Manifest, split: str | None, where: str) -> tuple[tuple[Entry, ...], str]:
+def _of_split(manifest: Manifest, split: str | None, where: str, usual: Usual) -> tuple[tuple[Entry, ...], str]:
     """The photos of a split, and its name; empty where all are taken."""
     kept = manifest.kept
     there = {entry.split for entry in kept} - {""}
     if split is None:
-        if "train" in there and TEST not in there:
+        if there & {"train", TEST} and usual not in there:
             known = " and ".join(sorted(map(printable, there)))
             raise UsageError(
-                f"{where} has photos for {known}, and none for test: say which to judge on with --split, or give a set "
-                "without splits."
+                f"{where} has photos for {known}, and none for {usual}: say which to {_PURPOSE[usual]} with --split, "
+                "or give a set without splits."
             )
-        split = TEST if TEST in there else EVERY
+        split = usual if usual in there else EVERY
     elif split != EVERY and split not in there:
         known = f"there are {', '.join(sorted(map(printable, there)))}" if there else "its photos have no split"
         raise UsageError(f"{where} has no photo in the split '{printable(split)}'; {known}.")

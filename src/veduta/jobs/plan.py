@@ -89,7 +89,11 @@ class Plan:
 
 
 def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Plan:
-    """Settle everything. Raises UsageError where there is no tagger, or no embedding where one is asked for."""
+    """Settle everything.
+
+    Raises UsageError where there is no tagger, or no embedding where one is asked for, and BundleError where the
+    weights of several models can't be read.
+    """
     if not taggers:
         raise UsageError("There is no model to ask; name at least one.")
     if options.embedding and taggers[0].bundle.embedding is None:
@@ -102,11 +106,7 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
 
         map_input = _place(wanted, map_preprocessing(taggers[0].bundle))
     thumbnail_input = None if options.thumbnail is None else _place(wanted, options.thumbnail)
-    ensemble = None
-    if len(taggers) > 1:
-        from veduta.recognition.ensemble import Ensemble as Several
-
-        ensemble = Several(taggers)
+    ensemble = _ensemble(taggers)
     layout = layout_of(taggers)
     decoding = {
         "decoder": DECODER_VERSION,
@@ -115,7 +115,10 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
         # A HEIC photo fails without the extra; with it, it must be tried again.
         "heic": importlib.util.find_spec("pillow_heif") is not None,
     }
-    answering = [_switches(tagger) for tagger in taggers]
+    answering: dict[str, object] = {"models": [_switches(tagger) for tagger in taggers]}
+    if ensemble is not None and ensemble.weighted_on is not None:
+        # Left out where each model weighs the same, so that earlier answers stay valid.
+        answering["weights"] = ensemble.weights
     return Plan(
         taggers=tuple(taggers),
         options=options,
@@ -124,7 +127,7 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
         inputs=inputs,
         map_input=map_input,
         thumbnail_input=thumbnail_input,
-        answers_as=fingerprint({**decoding, "heic": None, "models": answering, "embedding": options.embedding}),
+        answers_as=fingerprint({**decoding, "heic": None, **answering, "embedding": options.embedding}),
         fails_as=fingerprint(decoding),
         ensemble=ensemble,
         label_names=_label_names(taggers, layout, options.language),
@@ -144,6 +147,15 @@ def layout_of(taggers: Sequence[Tagger]) -> Layout:
         max(tagger.top_k for tagger in taggers),
         any(tagger.tells_attributes for tagger in taggers),
     )
+
+
+def _ensemble(taggers: Sequence[Tagger]) -> Ensemble | None:
+    """Several models together, with the weights that are on file of them."""
+    if len(taggers) < 2:
+        return None
+    from veduta.recognition.panel import stored_weights, weighted_ensemble
+
+    return weighted_ensemble(taggers, stored_weights)
 
 
 def _place(wanted: list[Wanted], one: Wanted) -> int:

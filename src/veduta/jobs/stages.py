@@ -19,6 +19,7 @@ from veduta.jobs.rows import (
     compact_json,
     environment_values,
     prediction_values,
+    probability,
     score_values,
     stored_row,
 )
@@ -104,6 +105,9 @@ def _stored(predictions: Sequence[Prediction], plan: Plan) -> Row:
 
 def _combined_values(combined: Combined, plan: Plan) -> Row:
     values: Row = {"basis": combined.basis}
+    if combined.weighted_on is not None:
+        models = zip(plan.layout.models, combined.weights, strict=True)
+        values["weights"] = {model: probability(weight) for model, weight in models}
     if combined.scores is not None:
         values["scores"] = score_values(combined.scores)
     if combined.coarse is not None:

@@ -13,14 +13,20 @@ from veduta.errors import BundleCorrupt
 #: Long enough for any id, name or licence sentence; a longer text is not one.
 MAX_TEXT = 1000
 
+ADVICE = "correct it or get the model again"
+
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """One object of a JSON file, and where it stands: ``model.json`` at ``heads[0].labels[3]``."""
+    """One object of a JSON file, and where it stands: ``model.json`` at ``heads[0].labels[3]``.
+
+    ``advice`` ends each complaint.
+    """
 
     file: Path
     at: str
     values: dict[str, Any]
+    advice: str = ADVICE
 
     def only(self, *known: str) -> None:
         """Refuse keys that the format does not know: a misspelt ``temperature`` must not pass for none."""
@@ -86,7 +92,7 @@ class JsonObject:
         value = self._value(key)
         if not isinstance(value, dict):
             self.refuse(key, "must be an object", value)
-        return JsonObject(self.file, self._inside(key), value)
+        return JsonObject(self.file, self._inside(key), value, self.advice)
 
     def entries(self, key: str, most: int) -> list[JsonObject]:
         """A list of objects inside this one."""
@@ -94,13 +100,13 @@ class JsonObject:
         for index, value in enumerate(self.items(key, most)):
             if not isinstance(value, dict):
                 self.refuse(f"{key}[{index}]", "must be an object", value)
-            found.append(JsonObject(self.file, f"{self._inside(key)}[{index}]", value))
+            found.append(JsonObject(self.file, f"{self._inside(key)}[{index}]", value, self.advice))
         return found
 
     def refuse(self, key: str, expected: str, value: object = None) -> NoReturn:
         """Raise ``BundleCorrupt`` for a key."""
         told = "" if value is None else f", not {_short(value)}"
-        raise BundleCorrupt(f"{self.file}: '{self._inside(key)}' {expected}{told}; correct it or get the model again.")
+        raise BundleCorrupt(f"{self.file}: '{self._inside(key)}' {expected}{told}; {self.advice}.")
 
     def _value(self, key: str) -> Any:
         if not self.has(key):
@@ -116,18 +122,18 @@ def is_text(value: str) -> bool:
     return 0 < len(value) <= MAX_TEXT and value.isprintable()
 
 
-def read_object(file: Path, data: bytes) -> JsonObject:
-    """Parse the bytes of a JSON file whose top is an object.
+def read_object(file: Path, data: bytes, advice: str = ADVICE) -> JsonObject:
+    """Parse the bytes of a JSON file whose top is an object; ``advice`` ends each complaint about it.
 
     Raises ``BundleCorrupt`` for anything else, a key written twice and numbers that JSON does not have included.
     """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_repeats, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BundleCorrupt(f"{file}: is not readable as JSON ({error}); get the file again.") from error
+        raise BundleCorrupt(f"{file}: is not readable as JSON ({error}); {advice}.") from error
     if not isinstance(value, dict):
-        raise BundleCorrupt(f"{file}: must hold one JSON object, not {_short(value)}; get the file again.")
-    return JsonObject(file, "", value)
+        raise BundleCorrupt(f"{file}: must hold one JSON object, not {_short(value)}; {advice}.")
+    return JsonObject(file, "", value, advice)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
