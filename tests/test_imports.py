@@ -25,6 +25,12 @@ def test_importing_veduta_loads_neither_numpy_nor_the_runtime() -> None:
     assert not _loaded_by("import veduta").intersection({"numpy", "PIL", "openvino", "rich", "typer"})
 
 
+def test_the_client_loads_neither_the_http_library_nor_pillow_before_somebody_asks() -> None:
+    assert not _loaded_by("import veduta; veduta.Client").intersection(
+        {"httpx2", "httpcore2", "PIL", "numpy", "openvino"}
+    )
+
+
 def test_the_command_line_starts_without_the_runtime() -> None:
     assert not _loaded_by("import veduta.cli.main").intersection({"openvino", "onnxruntime"})
 
@@ -32,7 +38,7 @@ def test_the_command_line_starts_without_the_runtime() -> None:
 def test_the_public_names_are_these() -> None:
     import veduta
 
-    names = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
+    names = ["Client", "Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
     assert veduta.__all__ == names
     for name in veduta.__all__:
         assert getattr(veduta, name) is not None

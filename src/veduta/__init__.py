@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from veduta.client.asking import Client as Client
     from veduta.errors import VedutaError as VedutaError
     from veduta.explanation.explain import explain as explain
     from veduta.recognition.tagger import Tagger as Tagger
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Client": "veduta.client.asking",
     "VedutaError": "veduta.errors",
     "Prediction": "veduta.records",
     "Score": "veduta.records",
@@ -29,7 +31,7 @@ _HOMES = {
     "train": "veduta.training.train",
 }
 
-__all__ = ["Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
+__all__ = ["Client", "Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

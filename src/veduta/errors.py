@@ -16,6 +16,8 @@
     │   ├── BundleNotFound          no such folder, or no model of that name
     │   ├── BundleCorrupt           a file is missing, altered, or not what it says
     │   ├── BundleIncompatible      sound, but of another format version, kind or shape
+    │   ├── BundleTooLarge          it alone takes more memory than the memory budget allows
+    │   ├── BundleBusy              no memory is free for it yet, or it is still being loaded; the next try may succeed
     │   └── WeightsError            weights to start from: not safe to read, not whole, or of another network
     ├── TaxonomyError               a taxonomy or translation file that contradicts itself or the labels
     ├── LedgerError                 the record of a job can't be read, written or recovered
@@ -28,6 +30,7 @@
     │   ├── FetchTooSlow            no connection, no bytes or no end within the deadline
     │   └── FetchAltered            the content has another SHA-256 than the one that was asked for
     ├── SearchError                 a provider of photos refuses, or answers something else than it documents
+    ├── ApiError                    a server of Veduta can't be reached, refuses, or answers something else than its API
     └── TrainingError               a training that can't start or can't go on
         └── TrainingDiverged        its loss is no number any more, or has left where it began
 
@@ -104,6 +107,14 @@ class BundleIncompatible(BundleError):
     """The bundle is sound, but of a format version, kind or shape that this version can't use."""
 
 
+class BundleTooLarge(BundleError):
+    """The bundle alone takes more memory than the memory budget allows."""
+
+
+class BundleBusy(BundleError):
+    """No memory is free for the bundle yet, or it is still being loaded; the same request may succeed later."""
+
+
 class WeightsError(BundleError):
     """Weights to start from can't be used: not safe to read, not whole, or of another network."""
 
@@ -160,6 +171,29 @@ class FetchAltered(FetchError):
 
 class SearchError(VedutaError):
     """A provider of photos refuses, or answers something else than it documents."""
+
+
+class ApiError(VedutaError):
+    """A server of Veduta can't be reached, refuses, or answers something else than its API.
+
+    ``status`` is the HTTP status, None where no answer came. ``code`` is the API's own word for the problem, stable for
+    programs; None where what answered did not speak the API. ``choices`` are what could have been asked for instead,
+    ``id`` is the request's, as in the server's log, and ``retry_after`` how many seconds to wait, where it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        choices: tuple[str, ...] = (),
+        id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.choices = status, code, choices
+        self.id, self.retry_after = id, retry_after
 
 
 class TrainingError(VedutaError):

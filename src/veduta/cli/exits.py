@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from veduta.errors import (
+    ApiError,
     BundleError,
     FetchError,
     LedgerError,
@@ -32,6 +33,7 @@ EXIT_CODES: dict[type[VedutaError], int] = {
     TrainingError: 8,
     FetchError: 9,
     SearchError: 9,
+    ApiError: 9,
 }
 
 

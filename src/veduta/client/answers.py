@@ -1,0 +1,165 @@
+"""What the client gives back: the API's answers as Veduta's own records, as far as there are such."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from veduta.client.values import JsonObject, Unexpected
+from veduta.records import (
+    Attribute,
+    AttributeSource,
+    Environment,
+    EnvironmentKind,
+    Evidence,
+    Facts,
+    Label,
+    Prediction,
+    Score,
+)
+
+HeatMapMethod = Literal["class maps", "occlusion"]
+
+_KINDS: tuple[EnvironmentKind, ...] = get_args(EnvironmentKind)
+_SOURCES: tuple[AttributeSource, ...] = get_args(AttributeSource)
+_METHODS: tuple[HeatMapMethod, ...] = get_args(HeatMapMethod)
+
+_PICTURE = "data:image/webp;base64,"
+_MOST_PICTURE = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Where in the photo a label comes from.
+
+    ``picture`` is a small WebP with transparency, as bytes; it is meant to be stretched over the whole upright photo.
+    """
+
+    model: str
+    label: Label
+    probability: float
+    method: HeatMapMethod
+    picture: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server says about one photo.
+
+    ``predictions`` has one for each model that answered, as a local tagger gives them, with two differences: the
+    labels' names are in the language that was asked for, and ``embedding`` and ``probabilities`` are None.
+    ``heatmaps`` are those of all models, in the order of the predictions. ``failures`` (``model``, ``code``,
+    ``detail``) are the models that gave no answer; ``comparison`` is what several say together, None where one was
+    asked. Both are plain values, as docs/api.md describes them, and ``raw`` is the whole answer so. ``timings`` are the
+    server's milliseconds, and ``id`` is the request's, as in the server's log.
+    """
+
+    id: str
+    version: str
+    language: str
+    photo: Facts
+    predictions: tuple[Prediction, ...]
+    heatmaps: tuple[HeatMap, ...]
+    failures: tuple[dict[str, str], ...]
+    comparison: dict[str, Any] | None
+    timings: dict[str, float]
+    raw: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a server lives, or is ready to answer; ``detail`` says what is missing. Counts as true where it does."""
+
+    ok: bool
+    detail: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+def read_answer(answer: JsonObject) -> Answer:
+    """An Answer from its JSON. Raises Unexpected."""
+    photo = answer.object("photo")
+    facts = Facts(photo.text("format"), photo.whole("width"), photo.whole("height"), marks=photo.texts("marks"))
+    found = answer.objects("predictions")
+    comparison = answer.optional_object("comparison")
+    timings = answer.object("timings")
+    return Answer(
+        id=answer.text("id"),
+        version=answer.text("version"),
+        language=answer.text("language"),
+        photo=facts,
+        predictions=tuple(_prediction(each, facts) for each in found),
+        heatmaps=tuple(_heatmap(drawn, each) for each in found for drawn in each.optional_objects("heatmaps") or ()),
+        failures=tuple(
+            {key: each.text(key) for key in ("model", "code", "detail")} for each in answer.objects("failures")
+        ),
+        comparison=None if comparison is None else comparison.values,
+        timings={key: timings.number(key) for key in timings.values},
+        raw=answer.values,
+    )
+
+
+def _prediction(answer: JsonObject, facts: Facts) -> Prediction:
+    model = answer.object("model")
+    left, top, right, bottom = answer.numbers("crop", 4)
+    coarse = answer.optional_objects("coarse")
+    attributes = answer.optional_objects("attributes")
+    return Prediction(
+        model=model.text("name"),
+        bundle_id=model.text("bundle_id"),
+        precision=model.text("precision"),
+        facts=facts,
+        crop=(left, top, right, bottom),
+        scores=tuple(map(_score, answer.objects("scores"))),
+        calibrated=answer.flag("calibrated"),
+        coarse=None if coarse is None else tuple(map(_score, coarse)),
+        environment=_environment(answer.optional_object("environment")),
+        attributes=None if attributes is None else tuple(map(_attribute, attributes)),
+        evidence=_evidence(answer.optional_object("evidence")),
+    )
+
+
+def _label(answer: JsonObject) -> Label:
+    return Label(answer.text("id"), answer.text("name"), coarse=answer.optional_text("coarse"))
+
+
+def _score(answer: JsonObject) -> Score:
+    return Score(_label(answer), answer.share("probability"))
+
+
+def _attribute(answer: JsonObject) -> Attribute:
+    return Attribute(_label(answer), answer.share("probability"), answer.one_of("source", _SOURCES))
+
+
+def _environment(answer: JsonObject | None) -> Environment | None:
+    if answer is None:
+        return None
+    return Environment(answer.one_of("kind", _KINDS), answer.share("outdoor_probability"), answer.share("outdoor_vote"))
+
+
+def _evidence(answer: JsonObject | None) -> Evidence | None:
+    if answer is None:
+        return None
+    return Evidence(
+        answer.number("value"), answer.number("threshold"), answer.flag("fits"), answer.optional_text("reason")
+    )
+
+
+def _heatmap(answer: JsonObject, prediction: JsonObject) -> HeatMap:
+    address = answer.text("image", _MOST_PICTURE)
+    try:
+        if not address.startswith(_PICTURE):
+            raise ValueError
+        picture = base64.b64decode(address.removeprefix(_PICTURE), validate=True)
+    except (ValueError, binascii.Error):
+        raise Unexpected(f"{answer.place}.image is not a data URL of a WebP") from None
+    return HeatMap(
+        model=prediction.object("model").text("name"),
+        label=_label(answer),
+        probability=answer.share("probability"),
+        method=answer.one_of("method", _METHODS),
+        picture=picture,
+    )
