@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from veduta.errors import BundleCorrupt
-from veduta.models.onnx_file import inspect_onnx
+from veduta.models import onnx_file
+from veduta.models.onnx_file import inspect_file, inspect_onnx
 
 PATH = Path("some.onnx")
 MakeModel = Callable[..., onnx.ModelProto]
@@ -95,12 +96,18 @@ def by_entries_alone(model: onnx.ModelProto) -> None:
         in_the_default_of_a_function, in_the_training_info, by_location_alone, by_entries_alone,
     ],
 )  # fmt: skip
-def test_external_data_is_refused(make_model: MakeModel, hide: Callable[[onnx.ModelProto], None]) -> None:
+def test_external_data_is_refused(
+    tmp_path: Path, make_model: MakeModel, hide: Callable[[onnx.ModelProto], None]
+) -> None:
     model = make_model()
     inspect_onnx(PATH, model.SerializeToString())
     hide(model)
     with pytest.raises(BundleCorrupt, match="external data"):
         inspect_onnx(PATH, model.SerializeToString())
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(BundleCorrupt, match="external data"):
+        inspect_file(path)
 
 
 def test_external_data_is_refused_in_a_second_graph_field(make_model: MakeModel) -> None:
@@ -154,6 +161,33 @@ def test_the_real_squeezenet_is_read(shared_weights: Path) -> None:
         "logits": ("n", 365), "class_maps": ("n", 365),
     }  # fmt: skip
     assert found.parameters == pytest.approx(722_496 + 365 * 513, abs=100)
+
+
+def test_a_file_tells_what_its_bytes_tell_without_its_weights_in_memory(
+    shared_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shared_weights / "places365_squeezenet.onnx"
+    read, plain = [0], onnx_file._FileBytes._read
+
+    def count(self: onnx_file._FileBytes, start: int, size: int, least: int | None = None) -> bytes:
+        found = plain(self, start, size, least)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(onnx_file._FileBytes, "_read", count)
+    assert inspect_file(path) == inspect_onnx(path, path.read_bytes())
+    assert 0 < read[0] < 0.2 * path.stat().st_size
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_is_corrupt(tmp_path: Path, make_model: MakeModel) -> None:
+    path = tmp_path / "model.onnx"
+    data = make_model().SerializeToString() + bytes.fromhex("12ffff03") + bytes(65535)
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        half = onnx_file._FileBytes(file)
+        path.write_bytes(data[:20])
+        with pytest.raises(BundleCorrupt, match="cut short"):
+            onnx_file._inspect(path, half)
 
 
 def test_every_cut_of_a_graph_is_corrupt_and_nothing_else(make_model: MakeModel) -> None:

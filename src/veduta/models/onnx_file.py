@@ -9,9 +9,11 @@ wherever the format allows a tensor.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, overload
 
 from veduta.errors import BundleCorrupt
 
@@ -82,11 +84,65 @@ class _NotProtobuf(Exception):
     """The bytes end early or are no protobuf message."""
 
 
+class _FileBytes:
+    """The bytes of a file, read a little where they are looked at: weights that are stepped over stay on disk.
+
+    The file is not mapped into memory, since cutting a mapped file short would end the process that looks at it.
+    """
+
+    _AT_ONCE = 4096
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self._start, self._some = 0, b""
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> bytes: ...
+
+    def __getitem__(self, place: int | slice) -> int | bytes:
+        if isinstance(place, slice):
+            return self._read(place.start, place.stop - place.start)
+        at = place - self._start
+        if not 0 <= at < len(self._some):
+            self._start, self._some, at = place, self._read(place, self._AT_ONCE, least=1), 0
+        return self._some[at]
+
+    def _read(self, start: int, size: int, least: int | None = None) -> bytes:
+        self._file.seek(start)
+        found = self._file.read(size)
+        if len(found) < (size if least is None else least):
+            raise _NotProtobuf("it was cut short meanwhile")
+        return found
+
+
+_Data = bytes | _FileBytes
+
+
+def inspect_file(path: Path) -> OnnxFile:
+    """Walk an ONNX file on disk, without its weights in memory.
+
+    Raises ``OSError`` where it can't be read, else what ``inspect_onnx`` raises.
+    """
+    with path.open("rb", buffering=0) as file:
+        return _inspect(path, _FileBytes(file))
+
+
 def inspect_onnx(path: Path, data: bytes) -> OnnxFile:
     """Walk the bytes of an ONNX file; ``path`` is only named in errors.
 
     Raises ``BundleCorrupt`` where it is not one, is cut short, or keeps tensors in other files.
     """
+    return _inspect(path, data)
+
+
+def _inspect(path: Path, data: _Data) -> OnnxFile:
     found = OnnxFile()
     try:
         for number, wire, start, end in _fields(data, 0, len(data)):
@@ -106,7 +162,7 @@ def inspect_onnx(path: Path, data: bytes) -> OnnxFile:
     return found
 
 
-def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _fields(data: _Data, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """(field number, wire type, start, end) of each field; for a varint, ``start`` is its value."""
     while position < end:
         key, position = _varint(data, position, end)
@@ -129,7 +185,7 @@ def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, in
         position += size
 
 
-def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+def _varint(data: _Data, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
@@ -142,7 +198,7 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     raise _NotProtobuf(f"a number of more than ten bytes at byte {position}")
 
 
-def _refuse_external(path: Path, data: bytes, message: str, span: tuple[int, int], depth: int = 0) -> None:
+def _refuse_external(path: Path, data: _Data, message: str, span: tuple[int, int], depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise _NotProtobuf(f"messages nested deeper than {MAX_DEPTH}")
     within = _TENSORS_WITHIN[message]
@@ -156,7 +212,7 @@ def _refuse_external(path: Path, data: bytes, message: str, span: tuple[int, int
             _refuse_external(path, data, within[number], (first, last), depth + 1)
 
 
-def _read_graph(data: bytes, start: int, end: int, found: OnnxFile) -> None:
+def _read_graph(data: _Data, start: int, end: int, found: OnnxFile) -> None:
     for number, wire, first, last in _fields(data, start, end):
         if wire != _BYTES:
             continue
@@ -174,7 +230,7 @@ def _read_graph(data: bytes, start: int, end: int, found: OnnxFile) -> None:
             found.outputs.append(_tensor(data, first, last))
 
 
-def _numbers(data: bytes, start: int, end: int) -> int:
+def _numbers(data: _Data, start: int, end: int) -> int:
     """How many numbers with a fraction a TensorProto holds, by its dimensions (1, packed or not) and its type (2)."""
     dimensions: list[int] = []
     fractions = False
@@ -194,7 +250,7 @@ def _numbers(data: bytes, start: int, end: int) -> int:
     return math.prod(dimensions) if fractions else 0
 
 
-def _texts(data: bytes, start: int, end: int, wanted: int) -> tuple[str, ...]:
+def _texts(data: _Data, start: int, end: int, wanted: int) -> tuple[str, ...]:
     return tuple(
         data[first:last].decode("utf-8")
         for number, wire, first, last in _fields(data, start, end)
@@ -202,12 +258,12 @@ def _texts(data: bytes, start: int, end: int, wanted: int) -> tuple[str, ...]:
     )
 
 
-def _node(data: bytes, start: int, end: int) -> Node:
+def _node(data: _Data, start: int, end: int) -> Node:
     name, op_type = _texts(data, start, end, 3), _texts(data, start, end, 4)
     return Node(name[-1] if name else "", op_type[-1] if op_type else "", _texts(data, start, end, 2))
 
 
-def _opset(data: bytes, start: int, end: int) -> int:
+def _opset(data: _Data, start: int, end: int) -> int:
     standard, version = True, 0
     for number, wire, first, last in _fields(data, start, end):
         if number == 1 and wire == _BYTES:
@@ -217,7 +273,7 @@ def _opset(data: bytes, start: int, end: int) -> int:
     return version if standard else 0
 
 
-def _tensor(data: bytes, start: int, end: int) -> Tensor:
+def _tensor(data: _Data, start: int, end: int) -> Tensor:
     """A ValueInfoProto: name, and within its type (2) the tensor type (1) with element type (1) and shape (2)."""
     names = _texts(data, start, end, 1)
     element, shape = "unknown", None
@@ -231,13 +287,13 @@ def _tensor(data: bytes, start: int, end: int) -> Tensor:
     return Tensor(names[-1] if names else "", element, shape)
 
 
-def _messages(data: bytes, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+def _messages(data: _Data, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
     for number, wire, first, last in _fields(data, start, end):
         if number == wanted and wire == _BYTES:
             yield first, last
 
 
-def _dimension(data: bytes, start: int, end: int) -> int | str | None:
+def _dimension(data: _Data, start: int, end: int) -> int | str | None:
     for number, wire, first, last in _fields(data, start, end):
         if number == 1 and wire == _VARINT:
             return first

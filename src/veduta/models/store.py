@@ -52,10 +52,9 @@ def find(name_or_path: str | Path) -> Path:
     Raises ``BundleNotFound``, naming what is there.
     """
     text = str(name_or_path)
-    models = available() if NAME.fullmatch(text) else []
-    for model in models:
-        if model.name == text:
-            return model.path
+    found = _named(text)
+    if found is not None:
+        return found
     folder = Path(name_or_path)
     try:
         if (folder / "model.json").is_file():
@@ -65,10 +64,47 @@ def find(name_or_path: str | Path) -> Path:
         is_folder = False
     if is_folder:
         raise BundleNotFound(f"{text}: is a folder without a model.json, so no model; name a model or its folder.")
+    raise BundleNotFound(f"{text!r}: no model has this name and no folder this path; {_near(text)}")
+
+
+def installed(name: str) -> Installed:
+    """The model of this name, as ``available`` would list it, without listing the others.
+
+    Raises ``BundleNotFound``, naming what is there.
+    """
+    folder = find_name(name)
+    return Installed(name, folder, "bundled" if folder.parent == BUNDLED else "store")
+
+
+def find_name(name: str) -> Path:
+    """The folder of the model of this name, in the store or bundled; never a path that somebody else chose.
+
+    Raises ``BundleNotFound``, naming what is there.
+    """
+    found = _named(name)
+    if found is None:
+        raise BundleNotFound(f"{name[:80]!r}: no model has this name; {_near(name)}")
+    return found
+
+
+def _named(name: str) -> Path | None:
+    if not NAME.fullmatch(name):
+        return None
+    for place in (home(), BUNDLED):
+        try:
+            # The place is listed, and not asked for this name: some file systems would find PLACES100 as well. A server
+            # asks for each photo, and iterdir takes ten times as long.
+            if name in os.listdir(place) and (place / name / "model.json").is_file():  # noqa: PTH208
+                return place / name
+        except OSError:  # no store yet, or one that may not be read
+            continue
+    return None
+
+
+def _near(name: str) -> str:
     names = [model.name for model in available()]
-    near = difflib.get_close_matches(text, names, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}."
-    raise BundleNotFound(f"{text!r}: no model has this name and no folder this path; {hint}")
+    near = difflib.get_close_matches(name, names, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}."
 
 
 def _within(folder: Path, place: Literal["store", "bundled"]) -> list[Installed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ from veduta.recognition.scoring import (
 from veduta.records import Attribute, Evidence, Facts, Prediction
 
 DEFAULT_MODEL = "places100"
+
+#: Heat maps are made of images of up to 2.25 times the area (``veduta.explanation.saliency``).
+_MAP_SIDE = 1.5
 
 #: What a photo may be given as: a file's path, the bytes of a file, or an image in memory.
 Source = str | Path | bytes | Image.Image
@@ -149,6 +153,21 @@ class Tagger:
         """Compile the graph now, as the first prediction otherwise would; raises the same errors."""
         for height, width in self.preprocessing.sizes:
             self.session.prepare(height, width, self._outputs)
+
+    def needed_bytes(self) -> int:
+        """The memory in bytes that it takes at most with one compiled network, for predictions or a heat map.
+
+        The graph is read for it; raises BundleIncompatible where the runtime can't.
+        """
+        sizes = self.preprocessing.sizes
+        needed = max(self.session.needed_bytes(height, width, self._outputs) for height, width in sizes)
+        if self.head.class_maps is not None:
+            height, width = max(sizes, key=lambda size: size[0] * size[1])
+            larger = int(_MAP_SIDE * height), int(_MAP_SIDE * width)
+            # A graph that takes one size alone gives no heat maps of another; it can predict all the same.
+            with suppress(BundleIncompatible):
+                needed = max(needed, self.session.needed_bytes(*larger, [self.head.class_maps]))
+        return needed
 
     def predict_photos(self, photos: Sequence[Photo], index: int = 0) -> list[Prediction]:
         """Predictions for decoded photos; ``photo.inputs[index]`` was made by this tagger's preprocessing.
