@@ -19,10 +19,22 @@ ifeq ($(PHOTOS),build/samples)
 endif
 	$(BIN)/veduta tag "$(PHOTOS)" --report "$(REPORT)" --heat-maps
 
-test: $(VENV)/.dev ## the tests that take seconds
+serve: $(VENV)/.serve ## the web page and its API on http://127.0.0.1:8000
+	$(BIN)/veduta serve
+
+browser: ## Chromium for the tests of the web page, by Debian's package, where none is there and we may install it
+	@command -v chromium chromium-browser google-chrome >/dev/null && exit 0; \
+	command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq \
+	    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null \
+	    || echo "no Chromium, and it can't be installed: the tests of the web page will be skipped"
+
+pictures: $(VENV)/.dev browser ## the screenshots of the web page, and a walk through it, for docs/
+	$(BIN)/python -m bench.walkthrough
+
+test: $(VENV)/.dev browser ## the tests that take seconds
 	$(BIN)/pytest -m "not slow"
 
-test-all: $(VENV)/.dev ## every test, the slow ones too (nightly)
+test-all: $(VENV)/.dev browser ## every test, the slow ones too (nightly)
 	$(BIN)/pytest
 
 check: $(VENV)/.dev ## ruff, mypy strict, import-linter
@@ -48,8 +60,12 @@ bench-classes: $(VENV)/.dev ## models of one's own classes: accuracy in five par
 bench-names: $(VENV)/.dev ## from nothing but names to sorted photos: accuracy in three folds, what cleaning found, time (20 minutes)
 	$(BIN)/python -m bench names-only
 
-load: $(VENV)/.dev ## memory over 20,000 photos
+bench-serving: $(VENV)/.dev ## the web server: latency, 64 clients for ten minutes, cost against `veduta tag`
+	$(BIN)/python -m bench serving
+
+load: $(VENV)/.dev ## memory over 20,000 photos, and over 20,000 requests to the web server
 	$(BIN)/python -m bench memory
+	$(BIN)/python -m bench soak
 
 places100: $(VENV)/.dev ## train the bundled model again (some 80 minutes on two cores)
 	$(BIN)/veduta recipe places100 --data $(SHARED)/data \
@@ -68,8 +84,12 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[samples]'
 	touch $@
 
+$(VENV)/.serve: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[server,samples]'
+	touch $@
+
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev,bench]'
-	touch $@ $(VENV)/.run
+	touch $@ $(VENV)/.run $(VENV)/.serve
 
-.PHONY: help run test test-all check format bench bench-quick bench-classes bench-names load places100 attributes clean
+.PHONY: help run serve browser pictures test test-all check format bench bench-quick bench-classes bench-names bench-serving load places100 attributes clean

@@ -27,11 +27,13 @@ BENCHMARKS = {
     "names-only": "bench.names_only",
     "training": "bench.training",
     "start": "bench.start",
+    "serving": "bench.serving",
     "memory": "bench.memory",
+    "soak": "bench.soak",
 }
 
-#: Trainings of an hour or so, each run by its own name.
-LONG = ("transfer", "new-classes", "names-only")
+#: Trainings and loads of ten minutes to an hour, each run by its own name.
+LONG = ("transfer", "new-classes", "names-only", "serving", "soak")
 
 
 def main() -> None:

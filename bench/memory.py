@@ -43,7 +43,7 @@ def run(settings: Settings) -> Report:
     work.mkdir(parents=True)
     try:
         count = settings.scale.load
-        _distinct_photos(made(SMALL, min(_ORIGINALS, count), settings.photos), work / "photos", count)
+        distinct_photos(made(SMALL, min(_ORIGINALS, count), settings.photos), work / "photos", count)
         ledger, out = work / "ledger.sqlite3", work / "tags.jsonl"
         command = [str(Path(sys.executable).with_name("veduta")), "tag", str(work / "photos"), "--out", str(out)]
         command += ["--ledger", str(ledger), "--model", str(default_model(settings))]
@@ -55,7 +55,7 @@ def run(settings: Settings) -> Report:
     return report
 
 
-def _distinct_photos(originals: list[Path], folder: Path, count: int) -> None:
+def distinct_photos(originals: list[Path], folder: Path, count: int) -> None:
     """So many files of distinct content: the originals, each time with another comment after the first marker."""
     folder.mkdir()
     contents = [path.read_bytes() for path in originals]

@@ -21,6 +21,7 @@ from veduta.cli.job import INTERRUPTION, say
 from veduta.cli.models import models
 from veduta.cli.recipe import recipe
 from veduta.cli.samples import samples
+from veduta.cli.serve import serve
 from veduta.cli.tag import tag
 from veduta.cli.train import train
 from veduta.errors import VedutaError
@@ -40,6 +41,7 @@ app.command()(evaluate)
 app.command()(classify)
 app.command()(train)
 app.command()(compare)
+app.command()(serve)
 app.command()(samples)
 app.add_typer(dataset, name="dataset")
 app.add_typer(models, name="models")

@@ -1,0 +1,1 @@
+"""The HTTP API and the page: a thin edge over the rooms below."""
