@@ -28,7 +28,8 @@ def serve(
         ),
     ] = None,
     log_format: Annotated[
-        str | None, typer.Option("--log-format", help="json, or text for people.", show_default="text on a terminal, else json")
+        str | None,
+        typer.Option("--log-format", help="json, or text for people.", show_default="text on a terminal, else json"),
     ] = None,
 ) -> None:
     """Serve the web page and the HTTP API (extra server).

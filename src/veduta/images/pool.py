@@ -53,8 +53,8 @@ class DecodePool:
     at most: it is tried once more in a fresh process and then fails with DecoderDied; photos behind it are untouched.
     With ``recycle_after`` a process ends after so many photos and a fresh one takes its place, so that what a library
     leaks or hostile bytes left behind does not last. Without ``send_ahead`` no photo waits behind another in a process
-    that is busy: throughput falls a little, but a slow photo delays nobody who came after it. ``command`` starts another program than our worker, which then
-    gets the limits as its last argument.
+    that is busy: throughput falls a little, but a slow photo delays nobody who came after it. ``command`` starts
+    another program than our worker, which then gets the limits as its last argument.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ class _Lane:
             if task is None:
                 return bool(self._sent)
             if self._sent and task.data is not None:
-                # A photo in a request would fill the pipe while the process, whose answer nobody takes, fills the other.
+                # A photo in a request would fill the pipe, while the process fills the other with an answer.
                 self._again.appendleft(task)
                 return True
             self._sent.append(task)

@@ -15,7 +15,7 @@ Results = dict[str, NDArray[np.float32]]
 class Engine(Protocol):
     """A graph in one runtime: runs checked images of one size, and gets ready for that; safe to share between threads.
 
-    Sizes are (height, width); ``outputs`` are sorted and exist.
+    Sizes are (height, width); ``outputs`` are sorted and exist. ``Session`` tells what each method does.
     """
 
     def prepare(self, size: tuple[int, int], outputs: tuple[str, ...]) -> None: ...

@@ -15,6 +15,9 @@ from veduta.errors import BundleIncompatible, MissingExtra
 from veduta.models import memory
 from veduta.models.engine import Results, told
 
+#: What it keeps for activations, in bytes: so much for each thread, and for what it reads.
+_ARENA = 32 * 2**20
+
 
 class OnnxRuntime:
     """ONNX Runtime on the CPU. It takes every size and gives any output without compiling."""
@@ -32,13 +35,15 @@ class OnnxRuntime:
                 f"{graph}: ONNX Runtime can't read it ({told(error)}); export it with operations that it knows."
             ) from error
         self._input = self._session.get_inputs()[0].name
+        self._count = threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="veduta-onnxruntime")
 
     def prepare(self, size: tuple[int, int], outputs: tuple[str, ...]) -> None:
         """Nothing to do: reading the graph has made it ready."""
 
     def needed_bytes(self, size: tuple[int, int], outputs: tuple[str, ...]) -> int:
-        return memory.guessed_bytes(self._graph)
+        # Of a ResNet-50 (2 threads) 315 MB were measured and 350 are told, of a VGG-16 1,050 and 1,250.
+        return memory.guessed_bytes(self._graph) + (2 + self._count) * _ARENA
 
     def limit(self, total: int, more: Callable[[int], bool]) -> None:
         """Nothing to keep: it makes no network for each size."""

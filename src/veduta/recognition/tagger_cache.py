@@ -1,8 +1,8 @@
 """Models in memory, within a budget: each is loaded when it is first used, and the least recently used leaves.
 
-What a model takes is estimated before it is loaded, by the size of its weights, and counted by what its graph needs
-once that was read, with one network compiled. Further networks, for the heat maps of photos of other shapes, are
-counted when they are compiled, and only as far as there is room (``veduta.models.memory`` has the figures).
+What a model takes is guessed before it is loaded, by the size of its weights, and counted by what its graph needs once
+that was read, with one network compiled. Further networks, for the heat maps of photos of other shapes, are counted
+when they are compiled, and only as far as there is room (``veduta.models.memory`` has the figures).
 """
 
 from __future__ import annotations
@@ -177,10 +177,11 @@ class TaggerCache:
     def _make(self, version: _Version, size: int) -> Tagger:
         with self._remembering(version):
             tagger = self._load(version.folder)
-            needed = self._need(tagger)
-        self._know(version, needed)
         try:
-            # Less than was estimated is always granted, and the rest may be had by others at once.
+            with self._remembering(version):
+                needed = self._need(tagger)
+            self._know(version, needed)
+            # What was guessed too much is given up, and what is missing may be there to be had at once.
             if not self._models.grow(version, needed - size, _UNUSED_SECONDS) and needed > size:
                 raise _Again
             tagger.session.limit(needed, partial(self._more, version))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -88,6 +89,9 @@ class House:
         except VedutaError as error:
             log.error("the default model can't be used", model=self.settings.default_model, error=str(error))
             return
+        # What is here now stays, so the collector need not look at it again each time.
+        gc.collect()
+        gc.freeze()
         self.warm = True
 
     def close(self) -> None:
