@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, EvidenceSpec, Head, OutputSpec, write_bundle
+from veduta.models.openvino_engine import OpenVino
+from veduta.models.session import Session
 from veduta.records import Label
 
 CLASSES = 5
@@ -69,6 +72,12 @@ def tiny_model(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
+
+
+def compiled_networks(session: Session) -> dict[Any, Any]:
+    """What OpenVINO has compiled for it so far, by size and outputs."""
+    assert isinstance(session._engine, OpenVino)
+    return {key: each.get().compiled for key, each in session._engine._networks._items.items()}
 
 
 @pytest.fixture(scope="session")

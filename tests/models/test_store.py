@@ -10,7 +10,7 @@ import pytest
 from veduta.errors import BundleNotFound
 from veduta.models import store
 from veduta.models.bundle import Bundle
-from veduta.models.store import available, find, home
+from veduta.models.store import available, find, find_name, home
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +52,15 @@ def test_a_folder_that_lies_here_does_not_pass_for_an_installed_model(make_bundl
     assert find("tiny") == bundled.path
     assert find("./tiny").resolve() == here.path
     assert find("mine") == Path("mine")
+
+
+def test_a_name_alone_never_finds_a_path(make_bundle: Make) -> None:
+    stored, bundled = make_bundle("home/models/tiny"), make_bundle("bundled/other")
+    make_bundle("here")
+    assert (find_name("tiny"), find_name("other")) == (stored.path, bundled.path)
+    for name in ("here", "./here", "TINY", "tiny/", str(stored.path), "", "a\x00b", "x" * 5000):
+        with pytest.raises(BundleNotFound, match="no model has this name"):
+            find_name(name)
 
 
 def test_an_unknown_name_is_answered_with_near_ones(make_bundle: Make) -> None:

@@ -344,3 +344,11 @@ def test_further_networks_of_a_model_count_as_far_as_there_is_room(add: Add) -> 
             tagger.session.prepare(side, side, ["logits"])
         assert len(tagger.session._engine._networks.held()) == 1  # type: ignore[union-attr]
     assert [model.bytes for model in tight.loaded()] == [before.bytes]
+
+
+def test_a_model_needs_memory_for_its_heat_maps_too() -> None:
+    tagger = load("places100", threads=1)
+    (height, width), maps = tagger.preprocessing.sizes[0], tagger.head.class_maps
+    assert maps is not None
+    parts = [tagger.session.needed_bytes(height, width, ["logits"]), tagger.session.needed_bytes(192, 192, [maps])]
+    assert tagger.needed_bytes() >= max(parts)

@@ -120,33 +120,36 @@ def test_each_line_of_the_log_is_json_with_its_requests_id(bare_home: Path, jpeg
     assert not any("secret" in json.dumps(line) for line in lines)
 
 
-def test_an_address_that_is_taken_is_told_in_a_sentence(bare_home: Path, server: Running) -> None:
-    environment = os.environ | {"VEDUTA_HOME": str(bare_home)}
-    run = subprocess.run(
-        [sys.executable, "-c", "from veduta.cli.main import run; run()", "serve", "--port", str(server.settings.port)],
-        env=environment,
+def start(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """``veduta serve`` where it can't start."""
+    given = {f"VEDUTA_SERVER_{name}": value for name, value in settings.items()}
+    code = "from veduta.cli.main import run; run()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "serve", *arguments],
+        env=os.environ | {"VEDUTA_HOME": str(home)} | given,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert run.returncode == 2
-    assert "can't be listened on" in run.stderr
-    assert "--port" in run.stderr
-    assert "Traceback" not in run.stderr
 
 
-def test_a_setting_that_is_none_is_told(bare_home: Path, server: Running) -> None:
-    environment = os.environ | {"VEDUTA_HOME": str(bare_home), "VEDUTA_SERVER_QUEU": "3"}
-    run = subprocess.run(
-        [sys.executable, "-c", "from veduta.cli.main import run; run()", "serve", "--port", str(server.settings.port)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "VEDUTA_SERVER_QUEU is no setting" in run.stderr
+def test_what_keeps_a_server_from_starting_is_told_in_a_sentence(bare_home: Path, server: Running) -> None:
+    taken = ("--port", str(server.settings.port))
+    for run, told in (
+        (start(bare_home, *taken), "can't be listened on"),
+        (
+            start(bare_home, DEFAULT_MODEL="plcaes100"),
+            "DEFAULT_MODEL: There is no model 'plcaes100'; there are",
+        ),
+        (start(bare_home, API_KEYS_FILE="/nowhere/keys"), "the API keys can't be read"),
+        (start(bare_home, QUEUE="none"), "VEDUTA_SERVER_QUEUE is 'none'"),
+    ):
+        assert run.returncode == 2
+        assert told in run.stderr
+        assert "Traceback" not in run.stderr
+        assert run.stderr.count("\n") == 1
+    assert "VEDUTA_SERVER_QUEU is no setting" in start(bare_home, *taken, QUEU="3").stderr
 
 
 @pytest.mark.parametrize("name", ["torch", "matplotlib", "pandas"])

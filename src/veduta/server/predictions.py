@@ -8,12 +8,11 @@ import json
 import time
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from veduta.jobs.rows import Row
 from veduta.server.answering import Answering, Asked
-from veduta.server.catalogue import Catalogue
 from veduta.server.house import House
 from veduta.server.problems import MEDIA_TYPE, ProblemError, problem_values
 from veduta.server.schema import AnswerOut, BatchOut, Problem
@@ -39,6 +38,24 @@ Explain = Annotated[
 Attributes = Annotated[bool, Query(description="attributes of the place, from models that tell any")]
 Preview = Annotated[bool, Query(description="a picture of the upright photo, at most 1024 pixels long")]
 InLanguage = Annotated[Language, Query(description="the language of names; ids are the same in all")]
+
+
+async def _asked(
+    request: Request,
+    models: Models = None,
+    top_k: TopK = 5,
+    heatmap: HeatMap = False,
+    explain: Explain = None,
+    attributes: Attributes = True,
+    preview: Preview = False,
+    language: InLanguage = "en",
+) -> Asked:
+    """The query of a request; raises ProblemError for a model that is not there."""
+    chosen = tuple(House.of(request).catalogue.chosen(models or ()))
+    return Asked(chosen, top_k, heatmap, tuple(dict.fromkeys(explain or ())), attributes, preview, language)
+
+
+Question = Annotated[Asked, Depends(_asked)]
 
 _PHOTO_FIELDS: dict[str, Any] = {
     "url": {"type": "string", "description": "a public http or https address of a photo"},
@@ -127,19 +144,9 @@ _ALL = (400, 401, 403, 404, 406, 408, 413, 415, 422, 429, 500, 503)
     },
     openapi_extra=_ONE_PHOTO,
 )
-async def predict(
-    request: Request,
-    models: Models = None,
-    top_k: TopK = 5,
-    heatmap: HeatMap = False,
-    explain: Explain = None,
-    attributes: Attributes = True,
-    preview: Preview = False,
-    language: InLanguage = "en",
-) -> Response:
+async def predict(request: Request, asked: Question) -> Response:
     """The body is a form with exactly one of `file`, `url` and `sample`."""
     house = House.of(request)
-    asked = _asked(house.catalogue, models, top_k, heatmap, explain, attributes, preview, language)
     drawn = _wants_picture(request)
     if drawn and len(asked.models) > 1:
         raise ProblemError(406, "not_acceptable", "A bar graph shows one model; name one, or ask for JSON.")
@@ -165,19 +172,9 @@ async def predict(
     },
     openapi_extra=_MANY_PHOTOS,
 )
-async def predict_batch(
-    request: Request,
-    models: Models = None,
-    top_k: TopK = 5,
-    heatmap: HeatMap = False,
-    explain: Explain = None,
-    attributes: Attributes = True,
-    preview: Preview = False,
-    language: InLanguage = "en",
-) -> Response:
+async def predict_batch(request: Request, asked: Question) -> Response:
     """The body is a form with several files, each in a field `files` (or `file`); `url` and `sample` count as well."""
     house = House.of(request)
-    asked = _asked(house.catalogue, models, top_k, heatmap, explain, attributes, preview, language)
     with house.places.upload():
         sources = await read_batch(request, house.settings)
     with house.places.place():
@@ -185,20 +182,6 @@ async def predict_batch(
         results = await while_connected(request, work, house.settings.answer_seconds * len(sources))
     request.state.told = {"photos": len(results), "models": [model.name for model in asked.models]}
     return _json({"id": _id(request), "results": results})
-
-
-def _asked(
-    catalogue: Catalogue,
-    models: list[str] | None,
-    top_k: int,
-    heatmap: bool,
-    explain: list[str] | None,
-    attributes: bool,
-    preview: bool,
-    language: Language,
-) -> Asked:
-    chosen = tuple(catalogue.chosen(models or ()))
-    return Asked(chosen, top_k, heatmap, tuple(dict.fromkeys(explain or ())), attributes, preview, language)
 
 
 async def _answer_all(

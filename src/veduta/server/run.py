@@ -15,7 +15,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from veduta.errors import UsageError
-from veduta.server.settings import Settings
+from veduta.server.catalogue import Catalogue
+from veduta.server.problems import ProblemError
+from veduta.server.settings import PREFIX, Settings
 
 #: The environment carries the settings to worker processes, which uvicorn starts anew.
 _HANDED_ON = "VEDUTA_SERVER_HANDED_ON"
@@ -26,13 +28,15 @@ _IDLE_SECONDS = 15
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; what is under way then is answered first.
 
-    Raises UsageError where the address can't be listened on.
+    Raises UsageError where the address can't be listened on, the default model is not there, or keys can't be read.
     """
     import uvicorn
 
     from veduta.server.logs import configure
 
     _check_address(settings.host, settings.port)
+    _check_default_model(settings)
+    settings.all_keys()
     configure(settings.log_format, settings.log_level)
     options = server_options(settings)
     if settings.workers == 1:
@@ -83,6 +87,15 @@ def _check_address(host: str, port: int) -> None:
         raise UsageError(
             f"{host}:{port} can't be listened on ({error.strerror or error}); choose another --host or --port."
         ) from error
+
+
+def _check_default_model(settings: Settings) -> None:
+    try:
+        known = Catalogue(settings.default_model, settings.models).find(settings.default_model)
+    except ProblemError as error:
+        raise UsageError(f"{PREFIX}DEFAULT_MODEL: {error.detail}") from error
+    if known.problem is not None:
+        raise UsageError(f"{PREFIX}DEFAULT_MODEL: {known.problem}")
 
 
 def worker() -> FastAPI:
