@@ -11,6 +11,7 @@
     │   ├── PhotoTooLarge           over the limit of bytes or pixels
     │   ├── PhotoTooSlow            over the deadline for one photo
     │   ├── DecoderDied             the decoding process died on it, twice
+    │   ├── NoDecoder               no decoding process starts; the photo is not at fault
     │   └── NoAnswer                the model gives no number for it
     ├── BundleError                 a model on disk that can't be used
     │   ├── BundleNotFound          no such folder, or no model of that name
@@ -85,6 +86,10 @@ class PhotoTooSlow(PhotoError):
 
 class DecoderDied(PhotoError):
     """The decoding process died on this photo, twice."""
+
+
+class NoDecoder(PhotoError):
+    """No decoding process starts; the installation or the machine is at fault, not the photo."""
 
 
 class NoAnswer(PhotoError):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from veduta.errors import (
     DecoderDied,
+    NoDecoder,
     PhotoError,
     PhotoNotFound,
     PhotoTooLarge,
@@ -218,10 +219,10 @@ def test_memory_over_the_limit_is_refused_by_the_system() -> None:
 def test_a_pool_whose_processes_do_not_start_says_so(photos: Path) -> None:
     with DecodePool(1, command=[sys.executable, "-c", "raise SystemExit('no such thing')"]) as pool:
         error = pool.submit(str(photos / "photo-00.jpg"), WANTED).exception()
-        assert isinstance(error, DecoderDied)
+        assert isinstance(error, NoDecoder)
         assert "no such thing" in str(error)
     with DecodePool(1, command=["/nowhere/to/be/found"]) as pool:
-        assert isinstance(pool.submit(str(photos / "photo-00.jpg"), WANTED).exception(), DecoderDied)
+        assert isinstance(pool.submit(str(photos / "photo-00.jpg"), WANTED).exception(), NoDecoder)
     with pytest.raises(UsageError, match="at least 1"):
         DecodePool(0)
 
@@ -273,6 +274,11 @@ def test_an_interrupt_is_left_to_the_parent(photos: Path) -> None:
         os.kill(pids[0], signal.SIGINT)
         assert pool.submit(str(photos / "photo-01.jpg"), WANTED).exception() is None
         assert pool.processes == pids
+
+
+def test_a_worker_gets_no_settings_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEDUTA_SERVER_API_KEYS", "a secret")
+    assert not [name for name in worker_environment() if name.startswith("VEDUTA_SERVER_")]
 
 
 def test_a_worker_imports_this_room_alone() -> None:

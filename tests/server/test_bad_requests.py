@@ -44,8 +44,35 @@ def test_two_files(client: httpx2.Client, jpeg: bytes) -> None:
     problem(both, 400, "photo_ambiguous")
 
 
-def test_three_files_are_a_form_that_means_nothing(client: httpx2.Client, jpeg: bytes) -> None:
-    problem(client.post("/v1/predictions", files=[("file", ("a.jpg", jpeg))] * 3), 400, "form_broken")
+def test_three_files(client: httpx2.Client, jpeg: bytes) -> None:
+    problem(client.post("/v1/predictions", files=[("file", ("a.jpg", jpeg))] * 3), 400, "photo_ambiguous")
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "utf-7", "rot13", "x" * 60_000])
+def test_a_charset_that_would_decode_to_what_no_json_holds(client: httpx2.Client, charset: str) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="\\ud800.jpg"\r\n\r\n\r\n--x--\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    problem(client.post("/v1/predictions", content=form, headers={"Content-Type": kind}), 400, "form_broken")
+
+
+def test_a_semicolon_in_a_name_cuts_no_sentence(client: httpx2.Client) -> None:
+    told = problem(client.post("/v1/predictions", files={"file": ("a; b.jpg", b"hello")}), 415, "unsupported_format")
+    assert told["detail"].startswith("a; b.jpg seems to be")
+
+
+def test_decoders_that_do_not_start_are_the_servers_fault_and_tell_nothing_of_it(
+    jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Running() as server, server.client() as client:
+        for lane in server.house.decoders._lanes:
+            lane._command = ("/nowhere/a-secret-path",)
+            lane.kill()
+        until(lambda: not server.house.decoders.processes)
+        assert client.get("/readyz").status_code == 503
+        response = client.post("/v1/predictions", files={"file": jpeg})
+    told = problem(response, 503, "decoders_down")
+    assert "secret" not in told["detail"]
+    assert response.headers["retry-after"]
 
 
 def test_an_empty_file(client: httpx2.Client) -> None:

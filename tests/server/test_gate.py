@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from veduta.errors import UsageError
+from veduta.server.rate import Rate, RateLimiter, client_of
 from veduta.server.settings import Settings
 
 from .running import Running
@@ -52,6 +53,23 @@ def test_more_than_the_rate_is_told_when_to_come_back(jpeg: bytes) -> None:
         assert response.json()["code"] == "rate_limited"
         assert 1 <= int(response.headers["retry-after"]) <= 61
         assert client.get("/v1/models", headers=headers).status_code == 200
+
+
+def test_a_window_counts_each_client_and_begins_anew() -> None:
+    now = 0.0
+    limiter = RateLimiter(Rate.parse("2/minute"), clock=lambda: now)
+    assert [limiter.wait("a"), limiter.wait("a"), limiter.wait("b")] == [0, 0, 0]
+    now = 20.0
+    assert limiter.wait("a") == 40
+    now = 60.0
+    assert limiter.wait("a") == 0
+
+
+def test_a_household_of_ipv6_is_one_client() -> None:
+    assert client_of("2001:db8:1:2:3:4:5:6") == client_of("2001:db8:1:2::1") == "2001:db8:1:2::/64"
+    assert client_of("2001:db8:1:3::1") != client_of("2001:db8:1:2::1")
+    assert client_of("192.0.2.1") == "192.0.2.1"
+    assert client_of("unknown") == "unknown"
 
 
 def test_the_client_behind_a_trusted_proxy_is_counted_by_its_own_address(jpeg: bytes) -> None:
@@ -114,6 +132,7 @@ def test_a_request_keeps_its_id_where_that_is_one(server: Running) -> None:
         ("QUEUE", "0", "VEDUTA_SERVER_QUEUE"),
         ("PRECISION", "float16", "VEDUTA_SERVER_PRECISION"),
         ("RATE_LIMIT", "often", "VEDUTA_SERVER_RATE_LIMIT"),
+        ("RATE_LIMIT", "60/minute;5/second", "VEDUTA_SERVER_RATE_LIMIT"),
         ("MAX_BATCH_MB", "1", "max_batch_mb is below max_upload_mb"),
         ("MODELS", "other", "is none of the models"),
     ],

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from veduta.images.fetch import Fetcher, FetchLimits, Politeness
+from veduta.images.preprocess import Preprocessing
+from veduta.server.inference import Question
 
 from ..images.conftest import LoopbackServer
 from .conftest import photo
@@ -70,6 +72,28 @@ def test_a_client_that_hangs_up_while_it_waits_frees_its_place(
     held.go.set()
     with small.client() as client:
         assert client.post("/v1/predictions", files={"file": jpeg}).status_code == 200
+
+
+def test_what_was_given_up_takes_no_memory_and_loads_no_model(server: Running, jpeg: bytes) -> None:
+    inference, decoders = server.house.inference, server.house.decoders
+    with server.client() as client:
+        client.post("/v1/predictions", files={"file": jpeg})
+    server.house.cache.evict_all()
+    decoded = decoders.submit("photo.jpg", [Preprocessing("stretch", ((64, 64),), "bilinear")], jpeg).result(30)
+    inference._loading = "corner"  # as if it were loading, so that nobody takes the question
+    future = inference.ask(Question("corner", "of no version", decoded, 0))
+    assert inference._waiting
+    future.cancel()
+    assert not inference._waiting
+    inference._loading = None
+    wanted = [Preprocessing("stretch", ((64, 64),), "bilinear")]
+    large = photo(3000, 2000, "BMP")
+    slow = [decoders.submit(f"{number}.bmp", wanted, large) for number in range(12)]
+    waiting = [future for future in slow if future.cancel()]
+    assert waiting
+    for future in slow:
+        if future not in waiting:
+            future.result(30)
 
 
 def test_a_client_that_hangs_up_in_its_upload_frees_its_room(small: Running) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, cast
 
-from veduta.errors import DecoderDied, PhotoError, PhotoTooSlow, UsageError
+from veduta.errors import DecoderDied, NoDecoder, PhotoError, PhotoTooSlow, UsageError
 from veduta.images import wire
 from veduta.images.decode import Limits, Photo, Wanted, read_bytes
 from veduta.images.decode import digest as digest_of
@@ -44,6 +44,10 @@ class _Task:
     data: bytes | None = field(default=None, repr=False)
     future: Future[Photo] = field(default_factory=Future)
     tries: int = 0
+
+    def forget(self, future: Future[Photo]) -> None:
+        """The content of a photo that was cancelled waits for nothing, though its task is still in the queue."""
+        self.data = None
 
 
 class DecodePool:
@@ -92,6 +96,8 @@ class DecodePool:
         if self._closing.is_set():
             raise UsageError("The decoding pool is closed; open a new one.")
         task = _Task(path, tuple(wanted), data)
+        if data is not None:
+            task.future.add_done_callback(task.forget)
         self._tasks.put(task)
         return task.future
 
@@ -102,7 +108,9 @@ class DecodePool:
     @property
     def processes(self) -> list[int]:
         """The process ids of the workers that live now."""
-        return [lane.process.pid for lane in self._lanes if lane.process is not None and lane.process.poll() is None]
+        # Read once each: a lane may end its process at any moment.
+        living = [process for lane in self._lanes if (process := lane.process) is not None]
+        return [process.pid for process in living if process.poll() is None]
 
     def close(self) -> None:
         """End the processes at once; photos that are not decoded yet are cancelled."""
@@ -309,7 +317,7 @@ class _Lane:
             task = self._next_task(wait=True)
             if task is not None:
                 reason = f"no decoding process starts ({error})"
-                _fail(task, DecoderDied(f"{printable(task.path)} was not decoded, {reason}; repair the installation."))
+                _fail(task, NoDecoder(f"{printable(task.path)} was not decoded, {reason}; repair the installation."))
             return
         culprit, *others = self._sent
         self._sent.clear()
@@ -357,7 +365,8 @@ def worker_command() -> list[str]:
 
 def worker_environment() -> dict[str, str]:
     """Our environment, with the path to this package, one thread, and an allocator that gives memory back."""
-    environment = dict(os.environ)
+    # A decoder that a hostile photo has taken over must find no keys.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VEDUTA_SERVER_")}
     root = str(Path(__file__).resolve().parents[2])
     if root not in [*site.getsitepackages(), site.getusersitepackages()]:
         inherited = environment.get("PYTHONPATH", "")

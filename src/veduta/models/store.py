@@ -96,7 +96,7 @@ def _named(name: str) -> Path | None:
             # asks for each photo, and iterdir takes ten times as long.
             if name in os.listdir(place) and (place / name / "model.json").is_file():  # noqa: PTH208
                 return place / name
-        except OSError:  # no store yet, or one that may not be read
+        except (FileNotFoundError, NotADirectoryError, PermissionError):  # no store yet, or one that may not be read
             continue
     return None
 

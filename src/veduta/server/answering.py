@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from veduta import __version__
-from veduta.errors import BundleError, TaxonomyError, UsageError, VedutaError
+from veduta.errors import BundleBusy, BundleError, BundleTooLarge, TaxonomyError, UsageError, VedutaError
 from veduta.images.decode import Photo, Thumbnail, Wanted
 from veduta.images.pool import DecodePool
 from veduta.images.samples import SamplePicture
@@ -165,8 +165,8 @@ class Answering:
         return _Heard(said, failures + failed, photo, got.name, preview, received, decoded, predicted)
 
     async def _get(self, source: PhotoSource) -> _Got:
-        if source.data is not None:
-            return _Got(source.data, source.name)
+        if source.file is not None:
+            return _Got(await source.file.read(), source.name)
         if source.sample is not None:
             sample = self._samples.get(source.sample)
             if sample is None:
@@ -287,6 +287,8 @@ def _model_problem(name: str, error: BaseException) -> ProblemError:
     """What a model's failure is to a client: no paths of this machine; the log has them."""
     if isinstance(error, asyncio.CancelledError):
         raise error
+    if isinstance(error, BundleBusy | BundleTooLarge):
+        return problem_of(error)
     if isinstance(error, BundleError | TaxonomyError | UsageError) or not isinstance(error, VedutaError):
         log.error("model failed", model=name, error=f"{type(error).__name__}: {error}")
         return _unusable(name)

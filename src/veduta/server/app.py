@@ -60,6 +60,8 @@ def create_app(settings: Settings, *, fetcher: Fetcher | None = None) -> FastAPI
         # Their pages load scripts from elsewhere, which this server's policy forbids.
         docs_url=None,
         redoc_url=None,
+        # A redirect would be made of whatever Host the client names.
+        redirect_slashes=False,
         swagger_ui_oauth2_redirect_url=None,
     )
     for each in (predictions, models, samples, health, page):

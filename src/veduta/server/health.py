@@ -14,12 +14,14 @@ from veduta.server.schema import Health
 router = APIRouter()
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Does the server live?", response_model_exclude_none=True)
 async def healthz() -> Health:
     """Answers for as long as the event loop turns, whatever models load or photos wait."""
     return Health(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Should photos be sent here?",
@@ -29,7 +31,7 @@ async def readyz(request: Request) -> Response:
     """Not before the default model is in memory, and not without decoding processes."""
     house = House.of(request)
     lacking = None
-    if not house.warm:
+    if not house.ready:
         lacking = "the default model is not loaded yet"
     elif not house.decoders.processes:
         lacking = "no decoding process lives"

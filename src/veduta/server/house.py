@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from starlette.requests import Request
 
-from veduta.errors import VedutaError
 from veduta.images.pool import DecodePool
 from veduta.images.samples import installed
 from veduta.models.bundle import Bundle
@@ -86,13 +85,18 @@ class House:
         """Make the default model ready, so that the first photo need not wait; what goes wrong, it will be told."""
         try:
             await asyncio.to_thread(self._warm_up)
-        except VedutaError as error:
+        except Exception as error:
             log.error("the default model can't be used", model=self.settings.default_model, error=str(error))
             return
         # What is here now stays, so the collector need not look at it again each time.
         gc.collect()
         gc.freeze()
         self.warm = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default model answers; one that was mended after the start is loaded by its first photo."""
+        return self.warm or self.cache.is_loaded(self.settings.default_model)
 
     def close(self) -> None:
         """Stop everything; what waits is cancelled."""

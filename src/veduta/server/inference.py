@@ -16,8 +16,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 
-from veduta.errors import BundleError, NoAnswer, UsageError, VedutaError
+from veduta.errors import BundleBusy, NoAnswer, UsageError, VedutaError
 from veduta.explanation.explain import find_label
 from veduta.explanation.overlay import layer_bytes
 from veduta.explanation.saliency import heat_maps
@@ -27,6 +28,12 @@ from veduta.recognition.tagger_cache import TaggerCache
 from veduta.records import Prediction, Score
 from veduta.server.answers import HeatMap, Said
 
+log = structlog.stdlib.get_logger("veduta.server")
+
+#: How often a thread looks again while photos wait for a model that is not its own.
+_LOOK_SECONDS = 0.25
+#: How long closing waits for what is being computed.
+_CLOSE_SECONDS = 3.0
 #: How long the loading thread waits for memory that others' photos hold.
 _LOAD_SECONDS = 30.0
 
@@ -47,7 +54,7 @@ class Question:
     explain: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     question: Question
     since: float
@@ -63,6 +70,7 @@ class Inference:
         self._changed = threading.Condition()
         self._closing = False
         self._loading: str | None = None
+        self._arrivals = 0  # of photos, and of models in memory: what a thread that waits must look at
         self._threads = [
             threading.Thread(
                 target=self._run, args=(cold,), name=f"veduta-{'load' if cold else 'predict'}", daemon=True
@@ -75,10 +83,12 @@ class Inference:
     def ask(self, question: Question) -> Future[Said]:
         """The answer, or a VedutaError; cancel it where nobody waits any more."""
         waiting = _Waiting(question, time.perf_counter())
+        waiting.future.add_done_callback(lambda _: self._forget(waiting))
         with self._changed:
             if self._closing:
                 raise UsageError("The inference is closed.")
             self._waiting.setdefault(question.model, deque()).append(waiting)
+            self._arrivals += 1
             self._changed.notify_all()
         return waiting.future
 
@@ -86,54 +96,90 @@ class Inference:
         """Answer nothing more; what waits is cancelled."""
         with self._changed:
             self._closing = True
-            for queue in self._waiting.values():
-                for waiting in queue:
-                    waiting.future.cancel()
+            left = [waiting for queue in self._waiting.values() for waiting in queue]
             self._waiting.clear()
             self._changed.notify_all()
+        for waiting in left:
+            waiting.future.cancel()
+        ends = time.monotonic() + _CLOSE_SECONDS
         for thread in self._threads:
-            thread.join()
+            # One that loads a model or makes a heat map of many passes ends with the process.
+            thread.join(max(0.0, ends - time.monotonic()))
+
+    def _forget(self, waiting: _Waiting) -> None:
+        """Nobody waits for it any more: neither may a model be loaded for it, nor its photo take memory."""
+        if not waiting.future.cancelled():
+            return
+        with self._changed:
+            queue = self._waiting.get(waiting.question.model)
+            if queue is not None and waiting in queue:
+                queue.remove(waiting)
+                if not queue:
+                    del self._waiting[waiting.question.model]
 
     def _run(self, cold: bool) -> None:
-        while (model := self._next(cold)) is not None:
+        while True:
+            model = None
             try:
+                model = self._next(cold)
+                if model is None:
+                    return
                 with self._cache.use(model, _LOAD_SECONDS) as tagger:
                     # Who waited for a model to load is answered before another one may take its memory.
                     for _ in range(self._batches(model) if cold else 1):
                         _answer(tagger, self._take(model))
             except Exception as error:  # a thread that ends would leave everybody waiting
-                self._refuse(model, error)
+                if model is None:
+                    log.exception("the models' names can't be looked up", error=str(error))
+                    time.sleep(1)
+                else:
+                    self._refuse(model, error)
             finally:
                 if cold:
                     with self._changed:
                         self._loading = None
+                        self._arrivals += 1
                         self._changed.notify_all()
 
     def _next(self, cold: bool) -> str | None:
-        """The model whose first photo has waited longest, among those in memory or those that are not."""
-        with self._changed:
-            while not self._closing:
-                asked = sorted(
-                    (queue[0].since, model) for model, queue in self._waiting.items() if model != self._loading
-                )
-                model = next((model for _, model in asked if self._cache.is_loaded(model) != cold), None)
-                if model is not None:
+        """The model whose first photo has waited longest, among those in memory or those that are not.
+
+        Which those are is looked up on the disk, so no lock is held meanwhile: the event loop takes it, too.
+        """
+        while True:
+            with self._changed:
+                if self._closing:
+                    return None
+                asked, seen = self._oldest_first(), self._arrivals
+            model = next((each for each in asked if self._cache.is_loaded(each) != cold), None)
+            with self._changed:
+                if model is not None and model in self._waiting and model != self._loading:
                     if cold:
                         self._loading = model
                     return model
-                self._changed.wait()
-            return None
+                if self._arrivals == seen and not self._closing:
+                    # A model may leave between the looks of two threads, and neither would be told.
+                    self._changed.wait(_LOOK_SECONDS if asked else None)
+
+    def _oldest_first(self) -> list[str]:
+        waiting = ((queue[0].since, model) for model, queue in self._waiting.items() if model != self._loading)
+        return [model for _, model in sorted(waiting)]
 
     def _batches(self, model: str) -> int:
         with self._changed:
             return math.ceil(len(self._waiting.get(model, ())) / self._batch)
 
     def _take(self, model: str) -> list[_Waiting]:
-        """The next micro-batch of a model, oldest first, without what was given up meanwhile."""
+        """The next micro-batch of a model, oldest first, without what was given up meanwhile.
+
+        A question with heat maps, which may take many passes, is a batch of its own: nobody waits behind it in one.
+        """
         taken: list[_Waiting] = []
         with self._changed:
             queue = self._waiting.get(model, deque())
             while queue and len(taken) < self._batch:
+                if taken and (queue[0].question.map_index is not None or taken[0].question.map_index is not None):
+                    break
                 waiting = queue.popleft()
                 if waiting.future.set_running_or_notify_cancel():
                     taken.append(waiting)
@@ -184,7 +230,7 @@ def _is_current(tagger: Tagger, waiting: _Waiting) -> bool:
     """False where the model was replaced after the photo was decoded for it; the waiting one is told."""
     if tagger.bundle.bundle_id == waiting.question.bundle_id:
         return True
-    error: VedutaError = BundleError(f"The model {tagger.bundle.name} was just replaced; ask again.")
+    error: VedutaError = BundleBusy(f"The model {tagger.bundle.name} was just replaced; ask again.")
     waiting.future.set_exception(error)
     return False
 

@@ -13,14 +13,13 @@ import uuid
 from collections.abc import Sequence
 
 import structlog
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from veduta.images.limits import printable
 from veduta.server.metrics import Metrics
 from veduta.server.problems import ProblemError, problem_response
+from veduta.server.rate import Rate, RateLimiter, client_of
 
 log = structlog.stdlib.get_logger("veduta.request")
 
@@ -90,7 +89,7 @@ class Around:
         log.info(
             "request",
             method=method,
-            path=scope["path"][:200],
+            path=printable(scope["path"][:200]),
             status=status or 499,
             ms=round(1000 * seconds, 1),
             client=client[0] if client else None,
@@ -104,12 +103,8 @@ class Gate:
     def __init__(self, app: ASGIApp, keys: Sequence[str], rate: str | None, workers: int) -> None:
         self._app = app
         self._keys = [hashlib.sha256(key.encode()).digest() for key in keys]
-        self._rate: RateLimitItem | None = None
-        if rate is not None:
-            asked = parse(rate)
-            # Each worker counts for itself, and the system spreads connections over them.
-            self._rate = type(asked)(max(1, asked.amount // workers), asked.multiples)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        # Each worker counts for itself, and the system spreads connections over them.
+        self._limiter = None if rate is None else RateLimiter(_share(Rate.parse(rate), workers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _is_guarded(scope):
@@ -118,8 +113,9 @@ class Gate:
         try:
             key = self._checked_key(Headers(scope=scope))
             if scope["method"] == "POST":
-                self._count(key or (scope.get("client") or ("unknown",))[0])
+                self._count(key or client_of((scope.get("client") or ("unknown",))[0]))
         except ProblemError as problem:
+            scope["state"]["told"] = {"code": problem.code}
             await problem_response(problem, scope["state"]["request_id"])(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -139,13 +135,17 @@ class Gate:
         return digest.hex()
 
     def _count(self, who: str) -> None:
-        if self._rate is None or self._limiter.hit(self._rate, who):
+        if self._limiter is None:
             return
-        ends = self._limiter.get_window_stats(self._rate, who).reset_time
-        wait = max(1, round(ends - time.time()))
-        raise ProblemError(
-            429, "rate_limited", f"No more than {self._rate} are answered; ask again in {wait} s.", retry_after=wait
-        )
+        wait = self._limiter.wait(who)
+        if wait:
+            raise ProblemError(
+                429, "rate_limited", f"That was more than this server answers; ask again in {wait} s.", retry_after=wait
+            )
+
+
+def _share(rate: Rate, workers: int) -> Rate:
+    return Rate(max(1, rate.amount // workers), rate.seconds)
 
 
 def _is_guarded(scope: Scope) -> bool:

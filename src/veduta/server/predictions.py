@@ -16,7 +16,7 @@ from veduta.server.answering import Answering, Asked
 from veduta.server.house import House
 from veduta.server.problems import MEDIA_TYPE, ProblemError, problem_values
 from veduta.server.schema import AnswerOut, BatchOut, Problem
-from veduta.server.uploads import PhotoSource, read_batch, read_photo
+from veduta.server.uploads import PhotoSource, photo_of, photos_of
 from veduta.server.waiting import while_connected
 
 router = APIRouter()
@@ -95,9 +95,14 @@ _MANY_PHOTOS = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"files": {"type": "array", "items": _FILE, "minItems": 1}},
-                    "required": ["files"],
+                    "properties": {
+                        "files": {"type": "array", "items": _FILE},
+                        "file": {"type": "array", "items": _FILE},
+                        "url": {"type": "array", "items": _PHOTO_FIELDS["url"]},
+                        "sample": {"type": "array", "items": _PHOTO_FIELDS["sample"]},
+                    },
                     "additionalProperties": False,
+                    "minProperties": 1,
                 }
             }
         },
@@ -150,14 +155,13 @@ async def predict(request: Request, asked: Question) -> Response:
     drawn = _wants_picture(request)
     if drawn and len(asked.models) > 1:
         raise ProblemError(406, "not_acceptable", "A bar graph shows one model; name one, or ask for JSON.")
-    with house.places.upload():
-        source = await read_photo(request, house.settings)
-    with house.places.place():
-        if drawn:
-            work = _draw(house.answering, source, asked)
-            return await while_connected(request, work, house.settings.answer_seconds)
-        answer = house.answering.answer(source, asked, _id(request), request.state.began)
-        values = await while_connected(request, answer, house.settings.answer_seconds)
+    async with photo_of(request, house.settings, house.places) as source:
+        with house.places.place():
+            if drawn:
+                work = _draw(house.answering, source, asked)
+                return await while_connected(request, work, house.settings.answer_seconds)
+            answer = house.answering.answer(source, asked, _id(request), request.state.began)
+            values = await while_connected(request, answer, house.settings.answer_seconds)
     _tell(request, values)
     return _json(values)
 
@@ -175,13 +179,13 @@ async def predict(request: Request, asked: Question) -> Response:
 async def predict_batch(request: Request, asked: Question) -> Response:
     """The body is a form with several files, each in a field `files` (or `file`); `url` and `sample` count as well."""
     house = House.of(request)
-    with house.places.upload():
-        sources = await read_batch(request, house.settings)
-    with house.places.place():
-        work = _answer_all(house, sources, asked, _id(request))
-        results = await while_connected(request, work, house.settings.answer_seconds * len(sources))
+    async with photos_of(request, house.settings, house.places) as sources:
+        with house.places.place():
+            work = _answer_all(house, sources, asked, _id(request))
+            results = await while_connected(request, work, house.settings.answer_seconds * len(sources))
     request.state.told = {"photos": len(results), "models": [model.name for model in asked.models]}
-    return _json({"id": _id(request), "results": results})
+    # With heat maps and pictures of many photos it is some megabytes.
+    return await asyncio.to_thread(_json, {"id": _id(request), "results": results})
 
 
 async def _answer_all(

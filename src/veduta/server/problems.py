@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from veduta.errors import (
+    BundleBusy,
     BundleError,
     BundleNotFound,
+    BundleTooLarge,
     CorruptPhoto,
     DecoderDied,
     FetchError,
@@ -17,6 +19,7 @@ from veduta.errors import (
     FetchTooSlow,
     MissingExtra,
     NoAnswer,
+    NoDecoder,
     PhotoError,
     PhotoTooLarge,
     PhotoTooSlow,
@@ -37,11 +40,14 @@ STATUSES: dict[type[VedutaError], tuple[int, str]] = {
     PhotoTooLarge: (413, "photo_too_large"),
     PhotoTooSlow: (422, "photo_too_slow"),
     DecoderDied: (422, "photo_unreadable"),
+    NoDecoder: (503, "decoders_down"),
     NoAnswer: (500, "model_gives_no_answer"),
     UsageError: (422, "invalid_request"),
     MissingExtra: (415, "unsupported_format"),
     BundleError: (500, "model_unusable"),
     BundleNotFound: (404, "unknown_model"),
+    BundleBusy: (503, "model_busy"),
+    BundleTooLarge: (500, "model_too_large"),
     TaxonomyError: (500, "model_unusable"),
     FetchError: (422, "url_failed"),
     FetchRefused: (422, "url_refused"),
@@ -64,6 +70,9 @@ TITLES: dict[str, str] = {
     "form_broken": "The form can't be read",
     "model_gives_no_answer": "The model gives no answer",
     "model_unusable": "The model can't be used",
+    "model_busy": "The model is not in memory yet",
+    "model_too_large": "The model is too large for the server",
+    "decoders_down": "The server can't decode photos",
     "unknown_model": "There is no such model",
     "unknown_sample": "There is no such sample",
     "unknown_label": "There is no such label",
@@ -109,19 +118,34 @@ def problem_of(error: VedutaError) -> ProblemError:
     for kind in type(error).__mro__:
         if kind in STATUSES:
             status, code = STATUSES[kind]
-            return ProblemError(status, code, _for_senders(error))
+            return ProblemError(status, code, _for_senders(error), retry_after=2 if status == 503 else None)
     return ProblemError(500, "internal", "The server has made a mistake; its log tells more.")
 
 
+#: What a sender can do, in place of the advice that only who runs the server could follow.
+_ADVICE: dict[type[VedutaError], str] = {
+    PhotoTooLarge: "send a smaller photo",
+    PhotoTooSlow: "save the photo anew and send that",
+    UnsupportedFormat: "send another photo, or save this one as JPEG",
+    FetchError: "send the photo itself, or another address",
+}
+#: In place of sentences that tell of the server's own machine and network, such as the address behind a name.
+_INSTEAD: dict[type[VedutaError], str] = {
+    NoDecoder: "No process that decodes photos starts here; the server's log tells why, ask again later.",
+    FetchRefused: "The address is not allowed: it must be http or https, and lead to a public place.",
+    FetchTooLarge: "The address gives more than the server takes; send a smaller photo.",
+    FetchTooSlow: "The address gave no photo in time; send the photo itself.",
+}
+
+
 def _for_senders(error: VedutaError) -> str:
-    """The sentence, without the advice that only who runs the server could follow."""
-    sentence = str(error)
-    match error:
-        case PhotoTooLarge():
-            return sentence.partition(";")[0] + "; send a smaller photo."
-        case PhotoTooSlow():
-            return sentence.partition(";")[0] + "; save the photo anew and send that."
-    return sentence
+    for kind in type(error).__mro__:
+        if kind in _INSTEAD:
+            return _INSTEAD[kind]
+        if kind in _ADVICE:
+            what = str(error).rpartition("; ")[0] or str(error).rstrip(".")
+            return f"{what}; {_ADVICE[kind]}."
+    return str(error)
 
 
 def problem_values(problem: ProblemError, request_id: str) -> Problem:

@@ -17,6 +17,7 @@ from veduta.errors import UsageError
 from veduta.images.fetch_limits import FetchLimits
 from veduta.images.limits import Limits
 from veduta.models.threads import available_threads
+from veduta.server.rate import Rate
 
 PREFIX = "VEDUTA_SERVER_"
 
@@ -80,9 +81,10 @@ class Settings(BaseSettings):
     def _check_rate(cls, value: str | None) -> str | None:
         if not value:
             return None
-        from limits import parse
-
-        parse(value)
+        try:
+            Rate.parse(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @model_validator(mode="after")

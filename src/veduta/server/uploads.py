@@ -11,18 +11,21 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from veduta.images.limits import printable
+from veduta.server.places import Places
 from veduta.server.problems import ProblemError
 from veduta.server.settings import Settings
 
 #: Addresses and ids are short; a longer field is none.
 MAX_FIELD_BYTES = 8192
 MAX_FIELDS = 8
-#: One more than may be, so that two files are told apart from a form that can't be read.
-_FILES_OF_ONE = 2
+#: So much of each file of a batch stays in memory; of a single photo it is a megabyte.
+_SPOOLED_OF_MANY = 64 * 2**10
 #: Headers and boundaries of the form's parts, beside the photos themselves.
 _FORM_OVERHEAD = 64 * 2**10
 #: The longest part of a file's name that is shown in sentences and answers.
@@ -33,34 +36,39 @@ FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 @dataclass(frozen=True, slots=True)
 class PhotoSource:
-    """Where one photo comes from: exactly one of ``data`` (the file's content), ``url`` and ``sample`` (an id)."""
+    """Where one photo comes from: exactly one of ``file`` (while its form is open), ``url`` and ``sample`` (an id)."""
 
     name: str | None = None
-    data: bytes | None = field(default=None, repr=False)
+    file: UploadFile | None = field(default=None, repr=False)
     url: str | None = None
     sample: str | None = None
 
 
-async def read_photo(request: Request, settings: Settings) -> PhotoSource:
+@asynccontextmanager
+async def photo_of(request: Request, settings: Settings, places: Places) -> AsyncIterator[PhotoSource]:
     """The one photo of a request. Raises ProblemError where there is none, several, or one that is too much."""
-    async with _form(request, settings.max_upload_bytes, settings.upload_seconds, files=_FILES_OF_ONE) as form:
+    form_of = _form(request, settings.max_upload_bytes, settings.upload_seconds, files=1, places=places)
+    async with form_of as form:
         _check_fields(form, {"file", "url", "sample"})
         given = [(name, value) for name, value in form.multi_items() if not _is_blank(value)]
         if not given:
             raise ProblemError(400, "photo_missing", "There is no photo; send one as file, or its url, or a sample.")
         if len(given) > 1:
-            raise ProblemError(
-                400,
-                "photo_ambiguous",
-                "There is more than one photo; send one, or several to /v1/predictions/batch.",
-            )
-        return await _source(*given[0], settings)
+            raise _ambiguous()
+        yield _source(*given[0], settings)
 
 
-async def read_batch(request: Request, settings: Settings) -> list[PhotoSource | ProblemError]:
-    """The photos of a batch, in order; one that can't be used is its own problem, and the others stand."""
+@asynccontextmanager
+async def photos_of(
+    request: Request, settings: Settings, places: Places
+) -> AsyncIterator[list[PhotoSource | ProblemError]]:
+    """The photos of a batch, in order; one that can't be used is its own problem, and the others stand.
+
+    Their bytes stay in the form, mostly on the disk, until each is read in its turn.
+    """
     most = settings.max_batch_files
-    async with _form(request, settings.max_batch_bytes, settings.upload_seconds * 4, files=most) as form:
+    form_of = _form(request, settings.max_batch_bytes, settings.upload_seconds * 4, files=most, places=places)
+    async with form_of as form:
         _check_fields(form, {"file", "files", "url", "sample"})
         given = [(name, value) for name, value in form.multi_items() if not _is_blank(value)]
         if not given:
@@ -70,17 +78,17 @@ async def read_batch(request: Request, settings: Settings) -> list[PhotoSource |
         found: list[PhotoSource | ProblemError] = []
         for name, value in given:
             try:
-                found.append(await _source(name, value, settings))
+                found.append(_source(name, value, settings))
             except ProblemError as problem:
                 found.append(problem)
-        return found
+        yield found
 
 
 def shown_name(name: str | None) -> str | None:
     """A file's name as it is told: its last part, and no more of it than anybody reads."""
     if not name:
         return None
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    last = printable(name.replace("\\", "/").rsplit("/", 1)[-1])
     return last if len(last) <= _MOST_OF_NAME else last[: _MOST_OF_NAME - 1] + "…"
 
 
@@ -100,7 +108,7 @@ def _check_fields(form: FormData, known: set[str]) -> None:
         )
 
 
-async def _source(field_name: str, value: UploadFile | str, settings: Settings) -> PhotoSource:
+def _source(field_name: str, value: UploadFile | str, settings: Settings) -> PhotoSource:
     if isinstance(value, str):
         text = value.strip()
         match field_name:
@@ -120,24 +128,29 @@ async def _source(field_name: str, value: UploadFile | str, settings: Settings) 
         raise ProblemError(400, "photo_empty", f"{name or 'The file'} is empty; choose another file.")
     if size > settings.max_upload_bytes:
         raise _too_large(settings.max_upload_bytes, name or "The photo")
-    return PhotoSource(name=name, data=await value.read())
+    return PhotoSource(name=name, file=value)
 
 
 @asynccontextmanager
-async def _form(request: Request, most: int, seconds: float, files: int) -> AsyncIterator[FormData]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in FORMS:
+async def _form(request: Request, most: int, seconds: float, files: int, places: Places) -> AsyncIterator[FormData]:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    told = kind.decode("latin-1").lower()
+    if told not in FORMS:
         raise ProblemError(
             415,
             "unsupported_media_type",
-            f"The body must be a form ({' or '.join(FORMS)}) and is {kind[:100] or 'of no type'}; "
+            f"The body must be a form ({' or '.join(FORMS)}) and is {printable(told)[:100] or 'of no type'}; "
             "send the photo in its field file.",
         )
-    try:
-        async with asyncio.timeout(seconds):
-            form = await _parsed(request, kind, most, files)
-    except (TimeoutError, MultiPartException, OSError, ValueError, LookupError) as error:
-        raise _problem_of(error, seconds, files) from error
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        # The parser would look up any name that a stranger gives, and some decode to what no JSON can hold.
+        raise ProblemError(400, "form_broken", "The form is not in UTF-8; send it as browsers and curl do.")
+    with places.upload():
+        try:
+            async with asyncio.timeout(seconds):
+                form = await _parsed(request, told, most, files)
+        except (TimeoutError, MultiPartException, OSError, ValueError, LookupError) as error:
+            raise _problem_of(error, seconds, files) from error
     try:
         yield form
     finally:
@@ -156,8 +169,8 @@ def _problem_of(error: Exception, seconds: float, files: int) -> ProblemError:
             return ProblemError(
                 503, "storage_full", "The server has no room for the upload; ask again in a moment.", retry_after=10
             )
-        case MultiPartException() if error.message.startswith("Too many files") and files > _FILES_OF_ONE:
-            return _too_many(files)
+        case MultiPartException() if error.message.startswith("Too many"):
+            return _too_many(files) if files > 1 else _ambiguous()
         case MultiPartException():
             reason = f" ({error.message.rstrip('.')})"
         case _:
@@ -175,6 +188,9 @@ async def _parsed(request: Request, kind: str, most: int, files: int) -> FormDat
         max_fields=max(MAX_FIELDS, files),
         max_part_size=MAX_FIELD_BYTES,
     )
+    if files > 1:
+        # Many small photos wait together until each has its turn.
+        parser.spool_max_size = _SPOOLED_OF_MANY
     return await parser.parse()
 
 
@@ -189,6 +205,12 @@ async def _limited(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         if received > most + _FORM_OVERHEAD:
             raise _too_large(most, "The upload")
         yield chunk
+
+
+def _ambiguous() -> ProblemError:
+    return ProblemError(
+        400, "photo_ambiguous", "There is more than one photo; send one, or several to /v1/predictions/batch."
+    )
 
 
 def _too_many(most: int) -> ProblemError:
