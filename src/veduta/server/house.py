@@ -45,6 +45,8 @@ class House:
     places: Places
     metrics: Metrics
     fetcher: Fetcher | None
+    #: Of all batches together no more photos are worked on, nor in memory, than are decoded at a time.
+    batch_room: asyncio.Semaphore
     warm: bool = False
 
     @classmethod
@@ -74,7 +76,8 @@ class House:
             samples=installed(),
             metrics=metrics,
         )
-        return cls(settings, catalogue, cache, inference, decoders, answering, places, metrics, fetcher)
+        room = asyncio.Semaphore(settings.decoding_processes)
+        return cls(settings, catalogue, cache, inference, decoders, answering, places, metrics, fetcher, room)
 
     @staticmethod
     def of(request: Request) -> House:

@@ -191,8 +191,7 @@ async def predict_batch(request: Request, asked: Question) -> Response:
 async def _answer_all(
     house: House, sources: list[PhotoSource | ProblemError], asked: Asked, request_id: str
 ) -> list[Row]:
-    """All photos of a batch, no more at a time than are decoded at a time, so that others are served as well."""
-    room = asyncio.Semaphore(house.settings.decoding_processes)
+    """All photos of a batch; those of all batches together take turns, so that single photos are served as well."""
 
     async def one(place: int, source: PhotoSource | ProblemError) -> Row:
         name = f"photo {place + 1}"
@@ -201,7 +200,7 @@ async def _answer_all(
             problem = source
         else:
             name = source.name or source.url or source.sample or name
-            async with room:
+            async with house.batch_room:
                 try:
                     answer = await house.answering.answer(source, asked, request_id, time.perf_counter())
                     return {"name": name, "answer": answer}
