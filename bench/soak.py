@@ -24,6 +24,8 @@ MEMORY_MB = 160
 CLIENTS = 4
 _ORIGINALS = 32
 _CHECKS = 20
+#: Of 128 requests so many are not about the model that the others ask: each may make two models change places.
+_OF_OTHERS = 3
 
 
 def run(settings: Settings) -> Report:
@@ -69,19 +71,26 @@ def soak(
 ) -> tuple[list[Taken], dict[int, int]]:
     """So many requests, with what the server takes after each of ``checks`` parts, and the statuses of all."""
     chance = random.Random(5)
-    requests = []
-    for _ in range(256):
-        query = f"?models={chance.choice([*models, *models, 'all'])}&heatmap={chance.choice(['true', 'false'])}"
-        query += f"&language={chance.choice(['en', 'de', 'zh'])}&top_k={chance.choice([1, 5, 30])}"
-        requests.append(photo_request(chance.choice(photos), query))
     samples: list[Taken] = []
     statuses: dict[int, int] = {}
-    for _ in range(checks):
+    for part in range(checks):
+        requests = _requests(photos, models, models[part % len(models)], chance)
         outcome = asyncio.run(hammer(server.port, requests, clients=CLIENTS, count=max(1, count // checks)))
         samples.append(server.taken())
         for status, number in outcome.statuses.items():
             statuses[status] = statuses.get(status, 0) + number
     return samples, statuses
+
+
+def _requests(photos: list[bytes], models: list[str], most: str, chance: random.Random) -> list[bytes]:
+    """Of all kinds: most ask one model, a few another one or all, so that models come and go all the time."""
+    requests = []
+    for number in range(128):
+        model = chance.choice([*models, "all"]) if number < _OF_OTHERS else most
+        query = f"?models={model}&heatmap={chance.choice(['true', 'false'])}"
+        query += f"&language={chance.choice(['en', 'de', 'zh'])}&top_k={chance.choice([1, 5, 30])}"
+        requests.append(photo_request(chance.choice(photos), query))
+    return requests
 
 
 def make_store(home: Path) -> list[str]:
