@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 SCORES = [
-    {"id": "kitchen", "name": "Küche", "probability": 0.91, "coarse": "kitchen"},
+    {"id": "kitchen", "name": "Küche", "probability": 0.91, "environment": "indoor", "coarse": "kitchen"},
     {"id": "bar", "name": "Bar", "probability": 0.04},
 ]
 

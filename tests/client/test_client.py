@@ -29,7 +29,7 @@ def test_a_photo_becomes_the_records_that_a_local_model_gives(server: FakeServer
             precision="float32",
             facts=facts,
             crop=(80.0, 0.0, 560.0, 480.0),
-            scores=(Score(Label("kitchen", "Küche", coarse="kitchen"), 0.91), Score(Label("bar", "Bar"), 0.04)),
+            scores=(Score(Label("kitchen", "Küche", "indoor", "kitchen"), 0.91), Score(Label("bar", "Bar"), 0.04)),
             calibrated=True,
             coarse=(Score(Label("kitchen", "Küche"), 0.93),),
             environment=Environment("indoor", 0.02, 0.1),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,8 +24,8 @@ def asking(server: Running) -> Iterator[Client]:
 
 
 def _rounded(score: Score) -> Score:
-    """As the API tells a score: six digits, and without what a label is known for beside its everyday label."""
-    return Score(replace(score.label, environment=None), pytest.approx(score.probability, abs=1e-6))
+    """As the API tells a score: in six digits."""
+    return Score(score.label, pytest.approx(score.probability, abs=1e-6))
 
 
 def test_a_prediction_is_the_local_one(asking: Client, jpeg: bytes, tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def _prediction(answer: JsonObject, facts: Facts) -> Prediction:
 
 
 def _label(answer: JsonObject) -> Label:
-    return Label(answer.text("id"), answer.text("name"), coarse=answer.optional_text("coarse"))
+    environment = None if answer.values.get("environment") is None else answer.one_of("environment", _KINDS)
+    return Label(answer.text("id"), answer.text("name"), environment, answer.optional_text("coarse"))
 
 
 def _score(answer: JsonObject) -> Score:
