@@ -300,7 +300,7 @@ def test_a_trusted_certificate_is_taken(monkeypatch: pytest.MonkeyPatch) -> None
 def test_retry_after_is_seconds_or_a_date() -> None:
     from datetime import UTC, datetime
 
-    from veduta.client.transport import retry_after
+    from veduta.retry_after import retry_after
 
     now = datetime(2031, 5, 4, 12, 0, 0, tzinfo=UTC)
     told = [

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from veduta.errors import FetchFailed, FetchLater
-from veduta.images.exchange import retry_after
 from veduta.images.fetch import FetchLimits, Politeness
 from veduta.images.fetch_limits import POLITE
 from veduta.images.turns import HostTurns
+from veduta.retry_after import retry_after
 
 from .fetching import NOW, Serve, Waits, answer, fetcher, in_turn, reset, says
 

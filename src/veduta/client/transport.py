@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import re
 import ssl
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from random import uniform
 from time import sleep
@@ -18,6 +15,7 @@ from veduta.client.deadline import TimedNetwork
 from veduta.client.messages import Question, Reply
 from veduta.client.values import one_line
 from veduta.errors import ApiError
+from veduta.retry_after import retry_after
 
 MOST_BYTES = 64_000_000
 _KEPT_CONNECTIONS = 32
@@ -153,15 +151,3 @@ class Transport:
             f"No server answers at {self._address} ({reason}): start one with `veduta serve`, or give the address of"
             " yours as url."
         )
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """Seconds to wait as a Retry-After header says (RFC 9110, 10.2.3: seconds or a date); None where it is neither."""
-    value = value.strip()
-    if re.fullmatch(r"[0-9]+", value, re.ASCII):
-        return float(value) if len(value) <= 12 else math.inf
-    try:
-        when = parsedate_to_datetime(value)
-        return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None

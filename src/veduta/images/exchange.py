@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import ssl
 import threading
@@ -10,7 +9,6 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpcore2
@@ -21,6 +19,7 @@ from veduta.images.limits import printable
 from veduta.images.network import Budget, Dial, GuardedNetwork, Resolver
 from veduta.images.turns import HostTurns
 from veduta.images.urls import WebAddress, redirected
+from veduta.retry_after import retry_after
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -212,18 +211,6 @@ class Exchange:
         failed = FetchFailed(f"{shown} answers with status {status}: the server is busy or ill, try later.", status)
         failed.passing = True
         raise failed
-
-
-def retry_after(value: str, now: datetime) -> float | None:
-    """Seconds to wait as a Retry-After header says (RFC 9110, 10.2.3: seconds or a date); None where it is neither."""
-    value = value.strip()
-    if re.fullmatch(r"[0-9]+", value, re.ASCII):
-        return float(value) if len(value) <= 12 else math.inf
-    try:
-        when = parsedate_to_datetime(value)
-        return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _come_back(shown: str, status: int, wait: float, now: datetime) -> str:
