@@ -51,3 +51,8 @@ def test_explain_stays_a_function_after_its_room_was_imported() -> None:
     import veduta.explanation.saliency
 
     assert callable(veduta.explain)
+
+
+def test_the_bar_graph_is_there_by_the_name_that_is_documented() -> None:
+    code = "import veduta; assert callable(veduta.reports.bars)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -35,6 +35,8 @@ __all__ = ["Client", "Prediction", "Score", "Tagger", "VedutaError", "__version_
 
 
 def __getattr__(name: str) -> Any:
+    if name == "reports":  # a room, for ``veduta.reports.bars``
+        return import_module("veduta.reports")
     if name not in _HOMES:
         raise AttributeError(f"module 'veduta' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
