@@ -1,7 +1,11 @@
-"""What a model will take, told without loading it."""
+"""What a model will take, told without loading it, and what is done to take less."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,3 +59,43 @@ def test_each_thread_has_activations_of_its_own_and_weights_are_shared() -> None
 
 def test_giving_memory_back_harms_nothing_where_the_system_can_not() -> None:
     give_back()
+
+
+_MANY_THREADS = """
+import re, threading
+from veduta.models import memory
+
+if {share}:
+    memory.share_arenas()
+there = threading.Barrier(17)
+
+def hold():
+    block = bytearray(100_000)
+    there.wait()
+    there.wait()
+    del block
+
+threads = [threading.Thread(target=hold) for _ in range(16)]
+for thread in threads:
+    thread.start()
+there.wait()
+with open("/proc/self/maps") as maps:
+    starts = [int(line.partition("-")[0], 16) for line in maps if len(line.split()) == 5]
+there.wait()
+print(sum(not start % 2**26 for start in starts))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc gives each thread a heap")
+def test_many_threads_share_two_heaps_unless_the_environment_says_otherwise() -> None:
+    def heaps_beside_the_main_one(share: bool, **environment: str) -> int:
+        clean = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+        code = _MANY_THREADS.format(share=share)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert heaps_beside_the_main_one(share=True) <= 1
+    assert heaps_beside_the_main_one(share=False) > 4
+    assert heaps_beside_the_main_one(share=True, MALLOC_ARENA_MAX="8") > 4

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from veduta.errors import UsageError
 from veduta.images.fetch import Fetcher
+from veduta.models import memory
 from veduta.server.catalogue import Catalogue
 from veduta.server.problems import ProblemError
 from veduta.server.settings import PREFIX, Settings
@@ -43,6 +44,7 @@ def serve(settings: Settings) -> None:
         # Made and closed: a proxy that can't be meant would else be told in the midst of the start.
         Fetcher(limits=settings.fetch_limits, proxy=settings.proxy).close()
     _raise_descriptor_limit()
+    memory.share_arenas()
     # Else OpenVINO's networks leave some 130 MB behind when they are freed; nothing here gains by more.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     configure(settings.log_format, settings.log_level)
@@ -124,6 +126,7 @@ def worker() -> FastAPI:
     from veduta.server.logs import configure
     from veduta.server.metrics import forget_the_dead
 
+    memory.share_arenas()
     settings = Settings.model_validate_json(os.environ[_HANDED_ON])
     configure(settings.log_format, settings.log_level)
     forget_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
