@@ -20,6 +20,10 @@
     │   ├── BundleTooLarge          it alone takes more memory than the memory budget allows
     │   ├── BundleBusy              no memory is free for it yet, or it is still being loaded; the next try may succeed
     │   └── WeightsError            weights to start from: not safe to read, not whole, or of another network
+    ├── LandmarkIndexError          an index of landmarks that can't be used
+    │   ├── IndexNotFound           no such file
+    │   ├── IndexCorrupt            damaged, or something else
+    │   └── IndexIncompatible       sound, but of another version, or made by another embedding
     ├── TaxonomyError               a taxonomy or translation file that contradicts itself or the labels
     ├── LedgerError                 the record of a job can't be read, written or recovered
     ├── OutputError                 a result can't be written: disk full, read-only, not a folder
@@ -122,6 +126,22 @@ class BundleBusy(BundleError):
 
 class WeightsError(BundleError):
     """Weights to start from can't be used: not safe to read, not whole, or of another network."""
+
+
+class LandmarkIndexError(VedutaError):
+    """An index of landmarks that can't be used."""
+
+
+class IndexNotFound(LandmarkIndexError):
+    """There is no such file."""
+
+
+class IndexCorrupt(LandmarkIndexError):
+    """The file is damaged, or is something else than an index of landmarks."""
+
+
+class IndexIncompatible(LandmarkIndexError):
+    """The index is sound, but of another format version, or its vectors are those of another embedding."""
 
 
 class TaxonomyError(VedutaError):

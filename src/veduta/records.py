@@ -17,6 +17,9 @@ EnvironmentKind = Literal["indoor", "outdoor"]
 AttributeSource = Literal["photo", "scene"]
 #: What several models are averaged over: the labels that all share, or their coarse labels.
 Basis = Literal["labels", "coarse"]
+#: Why a photo is not said to show the landmark that it resembles most: it resembles it too little, another one as much,
+#: or other photos as much that show none; its scene or its position speak against it.
+Rejection = Literal["similarity", "margin", "scene", "position"]
 
 #: left, top, right, bottom in pixels of the upright photo; right and bottom are exclusive.
 Box = tuple[float, float, float, float]
@@ -195,6 +198,65 @@ class Match:
 
     id: str
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """A place with a name of its own.
+
+    ``id`` is unique within an index. ``names`` are (language, name) pairs beside the usual ``name``; ``position`` is
+    (latitude, longitude) in degrees; ``source`` says where it is known from (``Q243`` of Wikidata, ``own photos``).
+    """
+
+    id: str
+    name: str
+    city: str | None = None
+    position: tuple[float, float] | None = None
+    names: tuple[tuple[str, str], ...] = ()
+    source: str | None = None
+
+    def name_in(self, language: str) -> str:
+        """Its name in a language, else the usual one."""
+        return dict(self.names).get(language, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A landmark that a photo resembles.
+
+    ``similarity`` is the largest cosine between the photo's embedding and the landmark's reference vectors, and
+    ``threshold`` what it must reach. ``rejection`` says why it is not the answer, None where it may be.
+    """
+
+    landmark: Landmark
+    similarity: float
+    threshold: float
+    rejection: Rejection | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkAnswer:
+    """Which landmark a photo shows, or that it shows none, and what that rests on.
+
+    ``candidates`` are those that it resembles most, best first, vetoed ones among them. ``margin`` is how much more
+    similar the first is than the second, None where there is one alone. ``references`` are the photos of the answer,
+    else of the first candidate, that the photo resembles most.
+    """
+
+    landmark: Landmark | None
+    candidates: tuple[Candidate, ...]
+    margin: float | None
+    references: tuple[Match, ...]
+    index: str
+    embedding_id: str
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no landmark, in words; None where there is one."""
+        if self.landmark is not None:
+            return None
+        return self.candidates[0].reason if self.candidates else "the index has no landmark"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from veduta.cli import options as given
-from veduta.cli.job import finish, messages, open_ledger, progress_bar, say
-from veduta.images.limits import printable
+from veduta.cli.job import finish, open_ledger, progress_bar, say, stages
 
 if TYPE_CHECKING:
     from veduta.datasets.search.found import Provider
     from veduta.workflows.classify import Classified
     from veduta.workflows.teach import Learning
-    from veduta.workflows.watch import Watch
 
 _ENGINES = ("google", "bing")
 _PROVIDERS = ("openverse", "wikimedia", "flickr", *_ENGINES)
@@ -161,7 +157,7 @@ def classify(
     photos = _checked(prediction_path or [])
     if photos:
         check_results_folder(out)
-    with _stages(quiet) as watch:
+    with stages(quiet) as watch:
         bundle = work.find_model(asked.names, retrain=retrain, watch=watch)
         if bundle is None:
             with work.fetcher_for(rate) as fetcher:
@@ -235,29 +231,6 @@ def _checked(photos: list[str]) -> list[str]:
             raise UsageError(f"the folder {each} can't be read ({error.strerror}); check its permissions.") from error
         next(expand([each]))
     return photos
-
-
-@contextmanager
-def _stages(quiet: bool) -> Iterator[Watch]:
-    """A bar for each stage, with what is left of it, and sentences."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    from veduta.workflows.watch import Watch
-
-    if quiet:
-        yield Watch()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
-        task = bar.add_task("", total=None, visible=False)
-
-        def begin(stage: str) -> None:
-            bar.reset(task, description=printable(stage), total=None, visible=True)
-            if not messages.is_terminal:
-                say(stage)
-
-        yield Watch(begin, lambda done, count: bar.update(task, completed=done, total=count), say)
 
 
 def _tell(done: Classified) -> None:

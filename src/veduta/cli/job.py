@@ -17,6 +17,7 @@ from veduta.images.limits import printable
 if TYPE_CHECKING:
     from veduta.jobs.ledger import Ledger
     from veduta.jobs.pipeline import Progress, Summary
+    from veduta.workflows.watch import Watch
 
 #: Messages go to standard error; standard output is for results.
 messages = Console(stderr=True, highlight=False, emoji=False)
@@ -87,6 +88,29 @@ def counting_bar(quiet: bool) -> Iterator[Callable[[int, int, int], None] | None
             return
         bar = show
         yield lambda done, failed, total: bar(Progress(total=total, answered=done - failed, failed=failed))
+
+
+@contextmanager
+def stages(quiet: bool) -> Iterator[Watch]:
+    """A bar for each stage, with what is left of it, and sentences."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from veduta.workflows.watch import Watch
+
+    if quiet:
+        yield Watch()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def begin(stage: str) -> None:
+            bar.reset(task, description=printable(stage), total=None, visible=True)
+            if not messages.is_terminal:
+                say(stage)
+
+        yield Watch(begin, lambda done, count: bar.update(task, completed=done, total=count), say)
 
 
 def _refuse_other_file(path: Path) -> None:

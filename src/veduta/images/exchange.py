@@ -97,20 +97,24 @@ class Exchange:
         body_bytes: int,
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (200,),
+        content: bytes | None = None,
     ) -> Iterator[Answer]:
         """The answer at the end of all redirects, with a status among ``accept``; the connection lasts for the block.
 
-        ``body_bytes`` is the most that the body may have. Raises FetchRefused, FetchFailed, FetchLater, FetchTooLarge,
+        ``body_bytes`` is the most that the body may have. ``content`` is posted, and never sent on to where a redirect
+        leads. Raises FetchRefused, FetchFailed, FetchLater, FetchTooLarge,
         FetchTooSlow, also while the chunks are read.
         """
         here = address
         for _ in range(budget.limits.redirects + 1):
             budget.begin_answer(body_bytes)
-            with self._hop(here, budget, headers or {}) as answer:
+            with self._hop(here, budget, headers or {}, content) as answer:
                 if answer.status not in _REDIRECTS:
                     self._check(answer, accept, budget)
                     yield answer
                     return
+                if content is not None:
+                    raise FetchRefused(f"{here.shown} redirects what is posted to it; give the address itself.")
                 here = self._next(here, answer)
         raise FetchRefused(
             f"{address.shown} redirects more than {budget.limits.redirects} times: give the address where the redirects"
@@ -123,10 +127,12 @@ class Exchange:
             self.clock.sleep(_FIRST_PAUSE * 2 ** min(attempt, 6))
 
     @contextmanager
-    def _hop(self, address: WebAddress, budget: Budget, headers: Mapping[str, str]) -> Iterator[Answer]:
+    def _hop(
+        self, address: WebAddress, budget: Budget, headers: Mapping[str, str], content: bytes | None
+    ) -> Iterator[Answer]:
         with self._turn(address, budget), self._network.spending(budget):
             try:
-                with self._asked(address, headers) as response:
+                with self._asked(address, headers, content) as response:
                     budget.head_left = None
                     yield Answer(address, response.status, _folded(response.headers), response.iter_stream())
             except FetchError:
@@ -145,7 +151,9 @@ class Exchange:
             yield
 
     @contextmanager
-    def _asked(self, address: WebAddress, headers: Mapping[str, str]) -> Iterator[httpcore2.Response]:
+    def _asked(
+        self, address: WebAddress, headers: Mapping[str, str], content: bytes | None
+    ) -> Iterator[httpcore2.Response]:
         sent: dict[bytes | str, bytes | str] = {
             "Host": address.authority,
             "User-Agent": self._user_agent,
@@ -153,10 +161,13 @@ class Exchange:
             "Accept-Encoding": "identity",
         }
         sent.update(headers.items())
+        method = "GET" if content is None else "POST"
+        if content is not None:
+            sent["Content-Length"] = str(len(content))
         scheme, target = address.scheme.encode(), address.target.encode()
         if self._proxy is None:
             url = httpcore2.URL(scheme=scheme, host=address.host.encode(), port=address.port, target=target)
-            with self._pool(address.scheme).stream("GET", url, headers=sent) as response:
+            with self._pool(address.scheme).stream(method, url, headers=sent, content=content) as response:
                 yield response
             return
         # The proxy is told the judged address, not the name, which it might resolve to something else. Each request
@@ -165,7 +176,7 @@ class Exchange:
         url = httpcore2.URL(scheme=scheme, host=judged.encode(), port=address.port, target=target)
         with self._proxy.pool(self._trusted(address.scheme), self._network) as pool:
             extensions = {"sni_hostname": address.host}
-            with pool.stream("GET", url, headers=sent, extensions=extensions) as response:
+            with pool.stream(method, url, headers=sent, content=content, extensions=extensions) as response:
                 yield response
 
     def _pool(self, scheme: str) -> httpcore2.ConnectionPool:

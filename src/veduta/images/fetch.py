@@ -8,7 +8,7 @@ Nothing is read from the environment: no proxy, no certificates, no ``.netrc``; 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -97,6 +97,17 @@ class Fetcher:
         A server that is busy, or breaks off, is asked again, after the pause that it names or after half a second, one,
         two. Raises FetchRefused, FetchFailed, FetchLater, FetchTooLarge, FetchTooSlow.
         """
+        return self._asked(url, None, {})
+
+    def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> Fetched:
+        """The whole answer to a POST request that asks and changes nothing, such as a search; asked again as ``get``.
+
+        No redirect is followed, so that neither content nor headers, a key among them, reach anybody else. Raises what
+        ``get`` raises.
+        """
+        return self._asked(url, content, headers)
+
+    def _asked(self, url: str, content: bytes | None, headers: Mapping[str, str]) -> Fetched:
         from veduta.images.network import Budget
 
         address = parse(url, self._exchange.ports)
@@ -104,7 +115,7 @@ class Fetcher:
         attempt = 0
         while True:
             try:
-                return self._get(address, budget)
+                return self._once(address, budget, content, headers)
             except FetchError as error:
                 if not error.passing or attempt == self._limits.retries:
                     raise
@@ -143,10 +154,13 @@ class Fetcher:
     ) -> None:
         self.close()
 
-    def _get(self, address: WebAddress, budget: Budget) -> Fetched:
+    def _once(self, address: WebAddress, budget: Budget, content: bytes | None, headers: Mapping[str, str]) -> Fetched:
         from veduta.images.body import whole_body
 
-        with self._exchange.answer(address, budget, body_bytes=self._limits.received_bytes) as answer:
-            content = whole_body(answer, self._limits)
+        asked = self._exchange.answer(
+            address, budget, body_bytes=self._limits.received_bytes, headers=headers, content=content
+        )
+        with asked as answer:
+            body = whole_body(answer, self._limits)
             kind = answer.headers.get("content-type")
-            return Fetched(content, str(answer.address), kind, hashlib.sha256(content).hexdigest())
+            return Fetched(body, str(answer.address), kind, hashlib.sha256(body).hexdigest())

@@ -6,6 +6,7 @@ epoch is always changed in the same way, however many workers or processes there
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from PIL import Image, ImageEnhance
 
 from veduta.errors import TrainingError
 from veduta.images.preprocess import FILTERS
+from veduta.training.people import People
 
 # How much red, green and blue weigh in the brightness of a colour (ITU-R 601, as in Pillow's conversion to grey).
 _GREY = np.array([0.299, 0.587, 0.114])
@@ -45,6 +47,9 @@ class Augmentation:
     ``shear``: degrees to either side, the shear along rows. ``shift``: the share of its width and of its height, to
     either side. ``zoom``: things get larger or smaller by a factor of up to 1 + this.
 
+    ``degrade`` and ``people`` are probabilities: of losing pixels and being compressed as JPEG, so that a sharp photo
+    and a blurred one are of the same place; and of a person standing before it (``people``; whoever trains gives them).
+
     ``mixup`` and ``cutmix`` are the parameter α of Beta(α, α), from which the share of a photo that stays is drawn: the
     rest is another photo of the batch, blended in (Zhang et al. 2018, "mixup") or as a rectangle (Yun et al. 2019,
     "CutMix"). With both, each has half the batches; ``mix_share`` is the share of batches that are mixed at all.
@@ -66,9 +71,11 @@ class Augmentation:
     shift: float = 0.0
     zoom: float = 0.0
     shear: float = 0.0
+    degrade: float = 0.0
+    people: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("min_area", "grey", "erase", "mix_share", "shift", "zoom"):
+        for name in ("min_area", "grey", "erase", "mix_share", "shift", "zoom", "degrade", "people"):
             if not 0 <= getattr(self, name) <= 1:
                 raise TrainingError(f"the augmentation's {name} is {getattr(self, name):g}; it must be from 0 to 1.")
         for name in ("jitter", "brightness", "sharpness", "mixup", "cutmix"):
@@ -104,10 +111,18 @@ def with_changes(usual: Augmentation, asked: Mapping[str, Any]) -> Augmentation:
     return replace(usual, **named)
 
 
-def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple[int, int, int]) -> NDArray[np.uint8]:
+def augment(
+    pixels: NDArray[np.uint8],
+    side: int,
+    how: Augmentation,
+    seed: tuple[int, int, int],
+    people: People | None = None,
+) -> NDArray[np.uint8]:
     """Random resized crop (Szegedy et al. 2015) and what ``how`` allows: uint8 ``[h, w, 3]`` to ``[side, side, 3]``."""
     random = np.random.default_rng(seed)
     image = Image.fromarray(pixels)
+    if how.people and people is not None and random.random() < how.people:
+        image = people.paste(image, random)
     if how.moves:
         fill = tuple(int(level) for level in pixels[::8, ::8].mean((0, 1)))
         map_back = _movement(image.size, how, random)
@@ -119,6 +134,8 @@ def augment(pixels: NDArray[np.uint8], side: int, how: Augmentation, seed: tuple
         image = _recolour(image, how, random)
     if how.sharpness:
         image = ImageEnhance.Sharpness(image).enhance(max(0.0, 1 + random.uniform(-how.sharpness, how.sharpness)))
+    if how.degrade and random.random() < how.degrade:
+        image = _degrade(image, random)
     changed = np.array(image)
     if how.erase and random.random() < how.erase:
         _erase(changed, random)
@@ -172,6 +189,19 @@ def _recolour(image: Image.Image, how: Augmentation, random: np.random.Generator
     matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY)
     matrix[:, 3] = brightness * (1 - contrast) * mean
     return image.convert("RGB", tuple(matrix.ravel().tolist()))
+
+
+def _degrade(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Shrunk to a third or more of its side and back, compressed, or both."""
+    side = image.width
+    if random.random() < 0.6:
+        smaller = max(1, round(side * random.uniform(0.35, 0.9)))
+        image = image.resize((smaller, smaller), Image.Resampling.BILINEAR)
+    if random.random() < 0.7:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=int(random.integers(25, 91)))
+        image = Image.open(file).convert("RGB")
+    return image if image.width == side else image.resize((side, side), Image.Resampling.BILINEAR)
 
 
 def _erase(pixels: NDArray[np.uint8], random: np.random.Generator) -> None:

@@ -118,7 +118,7 @@ def _make(
     side, how, seed = schedule.side, schedule.augmentation, schedule.seed
     images = np.empty((len(chosen), side, side, 3), np.uint8)
     for place, index in enumerate(chosen):
-        images[place] = augment(photos.photo(int(index)), side, how, (seed, epoch, int(index)))
+        images[place] = augment(photos.photo(int(index)), side, how, (seed, epoch, int(index)), photos.people)
     places = photos.chosen[chosen]
     mixture = draw_mixture(how, schedule.batch_size, side, (seed, epoch, step))
     teacher = None

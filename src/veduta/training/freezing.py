@@ -24,7 +24,7 @@ def blocks_of(network: SceneNetwork) -> list[list[nn.Module]]:
 
     They are read off the way a network is put together, so any network will do whose parts lie in their order.
     """
-    parts = [network.features] if network.head is None else [network.features, network.head]
+    parts = [network.features] if network.head is None or network.new_head else [network.features, network.head]
     blocks: list[list[nn.Module]] = []
     leading: list[nn.Module] = []
     for module in chain.from_iterable(_flat(_unwrapped(part)) for part in parts):
@@ -57,6 +57,8 @@ def freeze(network: SceneNetwork, last: int | None) -> None:
     every = last is None or last == len(blocks)
     network.requires_grad_(every)
     network.classifier.requires_grad_(True)
+    if network.head is not None and network.new_head:
+        network.head.requires_grad_(True)
     if last:
         for module in chain.from_iterable(blocks[-last:]):
             module.requires_grad_(True)

@@ -22,11 +22,14 @@ _AGREEMENT = 1e-3
 
 
 def set_training(network: nn.Module, frozen_statistics: bool) -> None:
-    """Training mode; at rest are the batch norms where their statistics stay, and all that does not learn."""
+    """Training mode; at rest are the batch norms where their statistics stay, and all that does not learn.
+
+    A batch norm that is new, which it says itself (``learns_statistics``), has none that could stay.
+    """
     network.train()
     if frozen_statistics:
         for module in network.modules():
-            if isinstance(module, _BatchNorm):
+            if isinstance(module, _BatchNorm) and not getattr(module, "learns_statistics", False):
                 module.eval()
     rest_frozen(network)
     if isinstance(network, FoldedNetwork):

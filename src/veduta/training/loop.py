@@ -28,10 +28,10 @@ from veduta.training.dropout import share_dropout
 from veduta.training.execution import Execution, launch
 from veduta.training.freezing import freeze
 from veduta.training.frozen_statistics import fold, set_training
-from veduta.training.losses import Loss, make_loss
+from veduta.training.losses import Loss, LossOfBoth, make_loss
 from veduta.training.memory import keep_freed_memory
 from veduta.training.mixing import mix_images, mix_targets
-from veduta.training.networks import SceneNetwork
+from veduta.training.networks import SceneNetwork, WithEmbedding
 from veduta.training.normalise import Normalise
 from veduta.training.opening import OpenRun, finished, open_run
 from veduta.training.photo_sets import PhotoSet
@@ -115,13 +115,14 @@ def train_opened(
     validation: PhotoSet,
     callbacks: Callbacks,
     start: EpochResult | None = None,
+    loss: LossOfBoth | None = None,
 ) -> SceneNetwork:
     """``train`` in a folder that the caller holds, so that others stay out of it before and after, too.
 
-    ``start`` is the log's epoch 0.
+    ``start`` is the log's epoch 0. A ``loss`` of one's own is told logits and embeddings.
     """
     schedule = run.schedule
-    going = _start(run, network, training, validation, callbacks)
+    going = _start(run, network, training, validation, callbacks, loss)
     going.before = [] if start is None else [asdict(start)]
     while not finished(going.history, schedule):
         epoch = len(going.history)
@@ -140,9 +141,9 @@ def train_opened(
             rate = learning_rate(schedule, going.step, going.steps_per_epoch)
             set_learning_rate(going.optimizer, rate)
             seed_step(schedule.seed, going.step, going.fabric.device)
-            loss = _step(going, batch)
+            found = _step(going, batch)
             going.step += 1
-            callbacks.step(going.step, going.steps, loss)
+            callbacks.step(going.step, going.steps, found)
             if _save_is_due(going):
                 _save(going)
         seconds = time.perf_counter() - began
@@ -175,7 +176,7 @@ class _Going:
     fabric_optimizer: Any
     averaged: AveragedModel
     normalise: nn.Module
-    loss: Loss
+    loss: Loss | LossOfBoth
     validation: PhotoSet
     precision: str
     steps_per_epoch: int
@@ -200,7 +201,12 @@ class _Going:
 
 
 def _start(
-    run: OpenRun, network: SceneNetwork, training: PhotoSet, validation: PhotoSet, callbacks: Callbacks
+    run: OpenRun,
+    network: SceneNetwork,
+    training: PhotoSet,
+    validation: PhotoSet,
+    callbacks: Callbacks,
+    loss: LossOfBoth | None,
 ) -> _Going:
     """Put the parts together, and go to where the run was."""
     freeze(network, run.schedule.train_last)
@@ -209,7 +215,7 @@ def _start(
     saved = run.folder.load(CHECKPOINT) if run.goes_on else None
     normalise = Normalise()
     few = normalise(torch.from_numpy(training.read(0, min(8, len(training)))))
-    forward = _ready(network, few, run, callbacks)
+    forward = _ready(network, few, run, callbacks, both=loss is not None)
     images = few
     if run.execution.precision == "auto" and saved is None:
         images = normalise(next(epoch_batches(training, classes, schedule, 0, share=run.share)).images)
@@ -228,7 +234,7 @@ def _start(
         fabric_optimizer=fabric_optimizer,
         averaged=average_of(network, schedule.average_decay),
         normalise=normalise.to(fabric.device),
-        loss=make_loss(training, classes, schedule).to(fabric.device),
+        loss=loss or make_loss(training, classes, schedule).to(fabric.device),
         validation=validation,
         precision=precision,
         steps_per_epoch=len(training) // schedule.batch_size,
@@ -244,8 +250,8 @@ def _start(
     return going
 
 
-def _ready(network: SceneNetwork, few: Tensor, run: OpenRun, callbacks: Callbacks) -> nn.Module:
-    """``network`` in training mode; what answers in its place, with its own parameters."""
+def _ready(network: SceneNetwork, few: Tensor, run: OpenRun, callbacks: Callbacks, *, both: bool) -> nn.Module:
+    """``network`` in training mode; what answers in its place, with its own parameters: logits, or ``both``."""
     frozen, processes = run.schedule.frozen_statistics, run.share.processes
     network.to(memory_format=torch.channels_last)
     share_dropout(network, run.share)
@@ -255,6 +261,8 @@ def _ready(network: SceneNetwork, few: Tensor, run: OpenRun, callbacks: Callback
             f"{processes} processes: each normalises its own part of a batch, so the weights will not be those of one "
             "process; with frozen batch-norm statistics they are."
         )
+    if both:
+        return WithEmbedding(network)
     return fold(network, few) if frozen else network
 
 
@@ -266,8 +274,9 @@ def _step(going: _Going, batch: Batch) -> float:
     if batch.mixture is not None:
         images, targets = mix_images(images, batch.mixture), mix_targets(targets, batch.mixture)
         teacher = None if teacher is None else mix_targets(teacher, batch.mixture)
-    logits = going.model(images)
-    loss = going.loss(logits, targets, teacher)
+    answer = going.model(images)
+    logits = answer if isinstance(answer, Tensor) else answer[0]
+    loss = going.loss(answer, targets, teacher)
     value = loss.detach()
     if going.run.share.processes > 1:
         value = cast("Tensor", going.fabric.all_reduce(value, reduce_op="mean"))
@@ -293,7 +302,7 @@ def _close_epoch(going: _Going, speed: float) -> None:
     """Validate the averaged weights, keep them where they are the best, write checkpoint, log and curves."""
     validation = _validate(going)
     epoch = len(going.history) + 1
-    found = validation[going.run.best_by]
+    found = validation.get(going.run.best_by, float(epoch))
     if not math.isfinite(validation["loss"]):
         raise _stopped(going, f"the validation loss is {validation['loss']}")
     best = is_better(going.run.best_by, found, going.best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,9 @@ from veduta.training.schedules import Schedule, Weighting
 
 #: β of the effective number of photos: classes of more than some thousand photos weigh nearly the same.
 EFFECTIVE_BETA = 0.999
+
+#: A loss of logits ``[n, c]`` and embeddings ``[n, d]``, of targets ``[n, c]``, and of a teacher's probabilities.
+LossOfBoth = Callable[[tuple[Tensor, Tensor], Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class SceneNetwork(nn.Module):
     features to the embedding itself. ``rectified`` says that the classifier is applied at each position, negative
     answers become 0, and the mean of what is left is the logits: SqueezeNet as ImageNet trained it. ``enlarge`` says
     how much larger unchanged photos are made before they enter, see ``Normalise``. ``one_size`` says that the head
-    takes features of one size only.
+    takes features of one size only, ``new_head`` that it is as new as the classifier, and learns as fast.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class SceneNetwork(nn.Module):
         self.rectified = False
         self.enlarge = 1.0
         self.one_size = False
+        self.new_head = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[n, classes]`` of normalised float images ``[n, 3, h, w]``."""
@@ -75,6 +76,19 @@ class SceneNetwork(nn.Module):
         """The classifier at each position, ``[n, classes, h', w']``; its mean is the logits."""
         maps = nn.functional.conv2d(features, self.classifier.weight[:, :, None, None], self.classifier.bias)
         return maps.relu() if self.rectified else maps
+
+
+class WithEmbedding(nn.Module):
+    """A network that answers logits and embeddings, for a loss that looks at both."""
+
+    def __init__(self, network: SceneNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``[n, classes]`` and embeddings ``[n, d]``."""
+        embeddings = self.network.embed(images)
+        return self.network.classifier(self.network.dropout(embeddings)), embeddings
 
 
 class BundleGraph(nn.Module):

@@ -15,6 +15,7 @@ from veduta.datasets.reading import read_photo
 from veduta.errors import TrainingError, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Task
+from veduta.training.people import People
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class PhotoSet:
 
     ``pixels`` is uint8 ``[N, h, w, 3]`` or files; ``targets`` int64 ``[N]``, the class of each photo, or float32
     ``[N, c]``, 1 where a label is present; ``indices`` ``[n]`` says which photos are meant, all where it is None.
-    ``teacher``, where given, are the logits ``[N, c]`` of a model to learn from.
+    ``teacher``, where given, are the logits ``[N, c]`` of a model to learn from, and ``people`` whom an augmentation
+    that asks for people pastes in.
 
     Raises UsageError where they do not fit together.
     """
@@ -47,6 +49,7 @@ class PhotoSet:
     targets: NDArray[np.int64] | NDArray[np.float32]
     indices: NDArray[np.int64] | None = None
     teacher: NDArray[np.float32] | None = None
+    people: People | None = None
 
     def __post_init__(self) -> None:
         if len(self.pixels) != len(self.targets) or self.targets.ndim not in (1, 2):

@@ -41,7 +41,7 @@ class Schedule:
     ``average_decay`` is that of the averaged weights, which are what is validated and kept; 0 takes the weights as
     they are. ``best_by`` names the validation figure that chooses the epoch to keep (``loss``, ``calibrated_loss``,
     ``top1``, ``top5``, or ``mean_average_precision`` and ``f1`` for many labels; None is ``top1`` or
-    ``mean_average_precision``);
+    ``mean_average_precision``), or ``last``, which keeps the last one;
     ``patience`` epochs without a better one end the training, 0 never does. ``teacher_share`` and
     ``teacher_temperature`` count where the photos carry a teacher's logits.
     """
@@ -157,12 +157,13 @@ def make_optimizer(network: SceneNetwork, schedule: Schedule) -> Optimizer:
 
 
 def parameter_groups(network: SceneNetwork, schedule: Schedule) -> list[dict[str, Any]]:
-    """The body's and the classifier's parameters, those of one dimension apart.
+    """The body's and the classifier's parameters, those of one dimension apart; a new head goes with the classifier.
 
     Biases and batch norms have one dimension; decaying them only costs accuracy (He et al. 2019, "Bag of Tricks").
     ``rate`` of a group multiplies the schedule's learning rate.
     """
-    own = {id(parameter) for parameter in network.classifier.parameters()}
+    new = [network.classifier] if network.head is None or not network.new_head else [network.head, network.classifier]
+    own = {id(parameter) for module in new for parameter in module.parameters()}
     groups = []
     for of_classifier, rate in ((False, 1.0), (True, schedule.classifier_rate)):
         for matrices in (True, False):

@@ -25,6 +25,8 @@ BEST_BY: dict[Task, str] = {"single_label": "top1", "multi_label": "mean_average
 
 #: The loss at the best temperature, see ``calibrated_loss``; computed where it chooses.
 CALIBRATED = "calibrated_loss"
+#: No figure: the last epoch is the one to keep.
+LAST = "last"
 
 
 def predict_logits(network: SceneNetwork, photos: PhotoSet, batch_size: int = 100) -> NDArray[np.float32]:
@@ -107,7 +109,7 @@ class Tally:
 
 def check_figure(name: str, task: Task, classes: int) -> None:
     """Raises TrainingError where ``figures`` will not tell ``name``."""
-    known = ["loss", CALIBRATED, *(("mean_average_precision", "f1") if task == "multi_label" else ("top1",))]
+    known = ["loss", LAST, CALIBRATED, *(("mean_average_precision", "f1") if task == "multi_label" else ("top1",))]
     if task == "single_label" and classes > 5:
         known.append("top5")
     if name not in known:

@@ -22,7 +22,11 @@ def ask(provider: str, fetcher: Fetcher, address: str, parameters: Mapping[str, 
 
     Raises SearchError where it is none, and what ``Fetcher.get`` raises.
     """
-    content = fetcher.get(f"{address}?{urlencode(parameters)}").content
+    return as_object(provider, fetcher.get(f"{address}?{urlencode(parameters)}").content)
+
+
+def as_object(provider: str, content: bytes) -> dict[str, Any]:
+    """The JSON object that a provider answered. Raises SearchError where it is none."""
     try:
         told = json.loads(content)
     except (ValueError, RecursionError) as error:

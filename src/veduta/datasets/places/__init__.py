@@ -1,0 +1,1 @@
+"""Which famous places a city has: asked of OpenStreetMap, Wikidata or Google Places."""

@@ -1,0 +1,141 @@
+"""The embedding that leaves a training: what was learnt, joined with what the network knew before.
+
+The trained blocks have seen a few landmarks and forget some of what tells others apart, or tells a bridge from a cat.
+So the graph keeps both, the trained blocks and the untouched ones behind the same lower layers; either answer is scaled
+to length one, they are put side by side, and the principal components of training photos make one short vector of them,
+partly whitened (Jégou and Chum 2012, "Negative Evidences and Co-occurrences in Image Retrieval: The Benefit of PCA and
+Whitening"). ``docs/landmarks.md`` tells what each part brings.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from veduta.errors import TrainingError
+from veduta.training.landmarks.network import EmbeddingHead
+from veduta.training.networks import SceneNetwork
+from veduta.training.normalise import Normalise
+from veduta.training.photo_sets import PhotoSet
+
+#: How loud the untouched network speaks beside the trained one.
+UNTOUCHED = 1.0
+#: The power of whitening: 0 keeps the components as they are, 1 makes all of them as loud.
+WHITENING = 0.65
+
+
+class Branches(nn.Module):
+    """Layers that two networks share, and after them those of each: ``[n, c, h', w']`` of both, one after the other."""
+
+    def __init__(self, shared: nn.Module, trained: nn.Module, untouched: nn.Module) -> None:
+        super().__init__()
+        self.shared, self.trained, self.untouched = shared, trained, untouched
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.shared(images)
+        return torch.cat([self.trained(features), self.untouched(features)], dim=1)
+
+
+class JoinedHead(nn.Module):
+    """From the features of ``Branches`` to embeddings ``[n, size]`` of length one."""
+
+    def __init__(self, head: EmbeddingHead, channels: int, size: int) -> None:
+        super().__init__()
+        self.head, self.channels = head, channels
+        self.project = nn.Linear(head.linear.out_features + channels, size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.normalize(self.project(self.side_by_side(features)), dim=1)
+
+    def side_by_side(self, features: Tensor) -> Tensor:
+        """Both answers ``[n, d + c]``, each scaled."""
+        learnt = functional.normalize(self.head(features[:, : self.channels]), dim=1)
+        known = functional.normalize(features[:, self.channels :].mean((2, 3)), dim=1)
+        return torch.cat([learnt, UNTOUCHED * known], dim=1)
+
+
+def join(trained: SceneNetwork, untouched: SceneNetwork, photos: PhotoSet, size: int) -> SceneNetwork:
+    """One network of both, whose embedding has ``size`` numbers; ``photos`` are what the components are learnt from.
+
+    Raises TrainingError where there are fewer photos than numbers wanted.
+    """
+    head = trained.head
+    assert isinstance(head, EmbeddingHead)
+    channels = head.linear.in_features
+    shared, upper, kept = _parted(trained.features, untouched.features)
+    joined = JoinedHead(head, channels, size)
+    network = SceneNetwork(
+        Branches(shared, upper, kept), size, 2, dropout=0.0, head=joined, architecture=trained.architecture
+    ).eval()
+    network.enlarge = trained.enlarge
+    values = np.concatenate(list(_side_by_side(network, joined, photos)))
+    mean, components = principal_components(values, size)
+    with torch.no_grad():
+        joined.project.weight.copy_(torch.from_numpy(components))
+        joined.project.bias.copy_(torch.from_numpy(-components @ mean))
+    return network
+
+
+def principal_components(
+    values: NDArray[np.float32], size: int, whitening: float = WHITENING
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean ``[d]`` of values ``[n, d]`` and their first ``size`` components ``[size, d]``, largest first.
+
+    Each is divided by its singular value, relative to the largest, to the power of ``whitening``.
+    Raises TrainingError for fewer values than components.
+    """
+    if min(values.shape) < size:
+        raise TrainingError(
+            f"{len(values)} photos of {values.shape[1]} numbers have no {size} components; add photos, or make the "
+            "embedding shorter."
+        )
+    mean = values.mean(axis=0, dtype=np.float64)
+    _, strengths, components = np.linalg.svd(values - mean, full_matrices=False)
+    weights = np.maximum(strengths[:size] / strengths[0], 1e-6) ** -whitening
+    # The sign of a component is arbitrary: its largest number is made positive, so that photos alone decide.
+    signs = np.sign(components[np.arange(size), np.abs(components[:size]).argmax(axis=1)])
+    wanted = components[:size] * (signs * weights)[:, None]
+    return mean.astype(np.float32), wanted.astype(np.float32)
+
+
+def pooled_features(network: SceneNetwork, photos: PhotoSet) -> NDArray[np.float32]:
+    """The mean features ``[n, c]`` of unchanged photos."""
+    normalise, found = Normalise(network.enlarge), []
+    network.eval()
+    with torch.inference_mode():
+        for images in photos.batches(32):
+            features = network.features(normalise(images).contiguous(memory_format=torch.channels_last))
+            found.append(features.mean((2, 3)).numpy())
+    values: NDArray[np.float32] = np.concatenate(found)
+    return values
+
+
+def _side_by_side(network: SceneNetwork, head: JoinedHead, photos: PhotoSet) -> Iterator[NDArray[np.float32]]:
+    normalise = Normalise(network.enlarge)
+    with torch.inference_mode():
+        for images in photos.batches(32):
+            features = network.features(normalise(images).contiguous(memory_format=torch.channels_last))
+            yield head.side_by_side(features).numpy()
+
+
+def _parted(trained: nn.Module, untouched: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """The layers at the beginning that are still the same in both, and the rest of each.
+
+    Of a network that is no plain sequence nothing is shared, and both are computed whole.
+    """
+    if not isinstance(trained, nn.Sequential) or type(trained) is not nn.Sequential:
+        return nn.Identity(), copy.deepcopy(trained), copy.deepcopy(untouched)
+    assert isinstance(untouched, nn.Sequential)
+    first = next((place for place, layers in enumerate(zip(trained, untouched, strict=True)) if not _same(*layers)), 0)
+    return (copy.deepcopy(part) for part in (trained[:first], trained[first:], untouched[first:]))  # type: ignore[return-value]
+
+
+def _same(one: nn.Module, other: nn.Module) -> bool:
+    tensors, others = one.state_dict(), other.state_dict()
+    return all(torch.equal(tensor, others[name]) for name, tensor in tensors.items())

@@ -1,0 +1,283 @@
+"""Indexes of landmarks as a user asks for them: found by name, made where there is none, filled, exported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from veduta.datasets.manifest import Manifest, read_data
+from veduta.errors import BundleError, UsageError
+from veduta.images.limits import printable
+from veduta.images.sources import expand
+from veduta.labels.text_file import neutral
+from veduta.models.bundle import Bundle
+from veduta.models.store import home
+from veduta.recognition.landmarks.enrolment import Enrolled, SeenPhotos, enrol, new_landmark, plain_id, see_photos
+from veduta.recognition.landmarks.index import DEFAULT, ENDING, FOLDER, LandmarkIndex, check_embedding, identity_of
+from veduta.recognition.landmarks.index_file import Entry, IndexFile
+from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+from veduta.recognition.landmarks.references import reference_vectors
+from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds
+from veduta.recognition.tagger import DEFAULT_MODEL, load
+from veduta.records import Landmark
+from veduta.whole_file import write_whole
+
+OnPhoto = Callable[[int, int], None]
+
+#: What a training dropped before it began, in its folder.
+DROPPED = "dropped.csv"
+
+_EXPORTED = (
+    *("id", "name", "city", "latitude", "longitude", "names", "source", "photos", "threshold", "outdoor"),
+    "vectors",
+)
+
+
+def index_path(name_or_path: str | Path = DEFAULT) -> Path:
+    """The file of an index: a plain name lies in the folder of indexes, beside the store of models; else a path."""
+    text = str(name_or_path)
+    if Path(text).name != text or text.endswith(ENDING):
+        return Path(text)
+    return home().parent / FOLDER / f"{text}{ENDING}"
+
+
+def embedder_of(index: IndexFile, model: str | Path | None = None, *, threads: int | None = None) -> PhotoEmbedder:
+    """What the index was made by: ``model``, else the model that it names, in the store or beside the index.
+
+    Raises what ``Bundle.load`` raises, and IndexIncompatible where it gives another embedding by now.
+    """
+    wanted: str | Path = index.embedding.model if model is None else model
+    beside = index.file.parent / "bundle"
+    if model is None and (beside / "model.json").is_file():
+        try:
+            if Bundle.load(beside, verify=False).embedding_id == index.embedding.embedding_id:
+                wanted = beside
+        except BundleError:
+            pass
+    embedder = PhotoEmbedder.load(wanted, threads=threads)
+    check_embedding(index.embedding, embedder.bundle, f"the index {printable(index.file.name)}")
+    return embedder
+
+
+def open_or_create(path: Path, model: str | Path | None = None) -> tuple[IndexFile, PhotoEmbedder]:
+    """The index and what it was made by; where there is none, a new one for ``model``, else for the bundled model."""
+    if path.exists():
+        file = IndexFile(path)
+        try:
+            return file, embedder_of(file, model)
+        except BaseException:
+            file.close()
+            raise
+    embedder = PhotoEmbedder.load(DEFAULT_MODEL if model is None else model)
+    return IndexFile.create(path, identity_of(embedder.bundle)), embedder
+
+
+def enrol_photos(
+    path: Path,
+    landmark: Landmark,
+    photos: Sequence[str],
+    *,
+    model: str | Path | None = None,
+    add: bool = False,
+    thumbnails: bool = True,
+    on_photo: OnPhoto = lambda _done, _all: None,
+) -> Enrolled:
+    """Put a landmark into the index at ``path``, which is made where there is none. Raises what ``enrol`` raises.
+
+    A new index of which nothing came is not left behind.
+    """
+    paths = [sample.path for sample in expand(photos)]
+    new = not path.exists()
+    file, embedder = open_or_create(path, model)
+    with file:
+        try:
+            seen = see_photos(paths, embedder, scenes=load(), thumbnails=thumbnails, on_photo=on_photo)
+            return enrol(file, embedder, landmark, seen, add=add)
+        except BaseException:
+            if new:
+                path.unlink(missing_ok=True)
+            raise
+
+
+def build_index(
+    path: Path,
+    data: Path,
+    embedder: PhotoEmbedder,
+    others: Sequence[str],
+    *,
+    false_alarms: float = FALSE_ALARMS,
+    thumbnails: bool = True,
+    leave_out: Sequence[str] = (),
+    on_photo: OnPhoto = lambda _done, _all: None,
+) -> LandmarkIndex:
+    """A new index of all landmarks of ``data`` (folders, or a manifest whose test photos are left out).
+
+    ``others`` are photos without landmarks, to choose the thresholds by; ``leave_out`` are photos to pass over. An
+    index that is there is replaced once the new one is whole.
+    Raises UsageError, OutputError.
+    """
+    manifest = read_data(data)
+    passed_over = set(leave_out)
+    scenes = load()
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    of_landmarks = _photos_by_label(manifest, passed_over)
+    besides = [sample.path for sample in expand(others)] if others else []
+    total, done = sum(map(len, of_landmarks.values())) + len(besides), 0
+    file = IndexFile.create(beside, identity_of(embedder.bundle))
+    try:
+        with file:
+            for label, paths in of_landmarks.items():
+                seen = see_photos(paths, embedder, scenes=scenes, thumbnails=thumbnails)
+                done += len(paths)
+                on_photo(done, total)
+                if not seen.references:
+                    raise UsageError(
+                        f"no photo of {printable(label)} can be used; the first: {seen.failures[0].message}"
+                    )
+                landmark = new_landmark(label.replace("_", " "), source=f"{printable(data.name)}")
+                with file.changing():
+                    file.put(Entry(landmark, reference_vectors(seen.embeddings), seen.references, seen.outdoor))
+            _put_others(file, see_photos(besides, embedder, thumbnails=False), false_alarms)
+            on_photo(total, total)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return LandmarkIndex.open(path)
+
+
+def calibrate(
+    path: Path,
+    others: Sequence[str],
+    *,
+    false_alarms: float = FALSE_ALARMS,
+    model: str | Path | None = None,
+    on_photo: OnPhoto = lambda _done, _all: None,
+) -> LandmarkIndex:
+    """Choose the thresholds of an index by photos that show none of its landmarks, with those that it has already.
+
+    Raises UsageError for a rate that is none, or where no photo can be used; OutputError.
+    """
+    choose_thresholds(np.empty((0, 0), np.float32), false_alarms)
+    with IndexFile(path) as file:
+        paths = [sample.path for sample in expand(others)] if others else []
+        seen = see_photos(paths, embedder_of(file, model), thumbnails=False, on_photo=on_photo)
+        if paths and not seen.references:
+            raise UsageError(f"no photo of {len(paths)} can be used; the first: {seen.failures[0].message}")
+        _put_others(file, seen, false_alarms)
+    return LandmarkIndex.open(path)
+
+
+def remove(path: Path, id: str) -> Landmark:
+    """Take a landmark out of an index, by its id or, where that tells one, its name. Raises UsageError, OutputError."""
+    with IndexFile(path) as file:
+        landmark = find_landmark(file, id)
+        with file.changing():
+            file.delete(landmark.id)
+    return landmark
+
+
+def find_landmark(file: IndexFile, text: str) -> Landmark:
+    """A landmark by its id or name. Raises UsageError where there is none, or where several have the name."""
+    exact = file.landmark(text)
+    if exact is not None:
+        return exact
+    wanted = plain_id(text)
+    found = [each for each in file.landmarks() if wanted in (plain_id(each.name), each.id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"several landmarks are called {printable(text)!r}: {', '.join(each.id for each in found)}.")
+    near = [each.id for each in file.landmarks() if wanted in each.id or each.id in wanted][:3]
+    raise UsageError(
+        f"the index has no landmark {printable(text)!r}{f'; did you mean {near[0]}?' if near else ''} "
+        "`veduta landmarks list` tells them all."
+    )
+
+
+def export(path: Path, out: Path, *, vectors: bool = False) -> int:
+    """Write the table of landmarks as CSV or JSON, by the file's ending, with the reference vectors where they are
+    asked for; how many there are. Raises UsageError for another ending, OutputError.
+    """
+    if out.suffix not in (".csv", ".json"):
+        raise UsageError(f"{printable(str(out))}: the table is written as .csv or .json; name such a file.")
+    index = LandmarkIndex.open(path)
+    with index.file as file:
+        counts, rows = file.photo_counts(), []
+        ends = [*index.vectors.starts[1:].tolist(), len(index.vectors.values)]
+        for place, landmark in enumerate(file.landmarks()):
+            row: dict[str, object] = {
+                "id": landmark.id,
+                "name": landmark.name,
+                "city": landmark.city,
+                "latitude": None if landmark.position is None else landmark.position[0],
+                "longitude": None if landmark.position is None else landmark.position[1],
+                "names": dict(landmark.names),
+                "source": landmark.source,
+                "photos": counts.get(landmark.id, 0),
+                "threshold": round(float(index.thresholds.values[place]), 6),
+                "outdoor": file.outdoor(landmark.id),
+            }
+            if vectors:
+                row["vectors"] = index.vectors.values[int(index.vectors.starts[place]) : ends[place]].tolist()
+            rows.append(row)
+    if out.suffix == ".json":
+        told = {
+            "model": index.embedding.model,
+            "embedding_id": index.embedding.embedding_id,
+            "size": index.embedding.size,
+            "false_alarms": index.thresholds.false_alarms,
+            "judged_on": index.thresholds.judged_on,
+            "landmarks": rows,
+        }
+        write_whole(out, json.dumps(told, ensure_ascii=False, indent=1).encode())
+        return len(rows)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    columns = _EXPORTED if vectors else _EXPORTED[:-1]
+    table.writerow(columns)
+    for row in rows:
+        table.writerow([_cell(row[column]) for column in columns])
+    write_whole(out, text.getvalue().encode("utf-8", "backslashreplace"))
+    return len(rows)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return neutral(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def dropped_photos(run: Path) -> list[str]:
+    """What a training dropped as outliers, by its run's folder."""
+    try:
+        with (run / DROPPED).open(encoding="utf-8", newline="") as text:
+            return [row["path"] for row in csv.DictReader(text)]
+    except (OSError, KeyError, UnicodeDecodeError):
+        return []
+
+
+def _put_others(file: IndexFile, seen: SeenPhotos, false_alarms: float) -> None:
+    with file.changing():
+        file.put_others(seen.references)
+        file.tell("false_alarms", false_alarms)
+
+
+def _photos_by_label(manifest: Manifest, passed_over: set[str]) -> dict[str, list[str]]:
+    if manifest.task != "single_label":
+        raise UsageError(
+            "a photo shows one landmark here; give a folder for each landmark, or a manifest with one label."
+        )
+    found: dict[str, list[str]] = {}
+    for entry in manifest.kept:
+        if entry.split != "test" and entry.path not in passed_over:
+            found.setdefault(entry.labels[0], []).append(entry.path)
+    return found
