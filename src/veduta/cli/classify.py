@@ -143,7 +143,7 @@ def classify(
         raise UsageError("--balance and --any-balance can't both be meant; give one of them.")
     wanted = Wanted(
         asked.names,
-        tuple(_provider(each, flickr_key, quiet) for each in provider or ["openverse", "wikimedia"]),
+        tuple(provider_named(each, flickr_key, quiet) for each in provider or ["openverse", "wikimedia"]),
         Licences.read(licence),
         per_class,
         least_side=min_side,
@@ -252,7 +252,7 @@ def _tell(done: Classified) -> None:
     plain_console().print(table)
 
 
-def _provider(name: str, flickr_key: str | None, quiet: bool) -> Provider:
+def provider_named(name: str, flickr_key: str | None, quiet: bool) -> Provider:
     """A provider by its name, or a folder, or a list. Raises UsageError."""
     from veduta.datasets.search import engines
     from veduta.datasets.search.flickr import Flickr

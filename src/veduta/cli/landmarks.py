@@ -11,6 +11,7 @@ import typer
 
 from veduta.cli import options as given
 from veduta.cli.job import say, stages
+from veduta.cli.landmarks_collect import collect
 from veduta.cli.landmarks_train import train
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ FalseAlarms = Annotated[
     typer.Option(help="The share of photos without a landmark that may be told to show one."),
 ]
 
+landmarks.command()(collect)
 landmarks.command()(train)
 
 

@@ -38,6 +38,15 @@ def train(
             show_default=False,
         ),
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given.path,
+            metavar="<path>",
+            help="A table of landmarks, as collect writes it: names, cities and positions for the index.",
+            show_default=False,
+        ),
+    ] = None,
     people: Annotated[
         Path | None,
         typer.Option(
@@ -98,17 +107,17 @@ def train(
     from veduta.errors import MissingExtra, UsageError
 
     try:
-        import torch
-
         from veduta.training.landmarks.train import SCHEDULE, LandmarkRecipe, train_embedding
         from veduta.training.loop import Execution
         from veduta.training.people import People
         from veduta.training.progress import Progress
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
+    from veduta.datasets.landmark_table import read_landmark_table
     from veduta.recognition.landmarks.recogniser import PhotoEmbedder
     from veduta.workflows.landmarks import build_index, dropped_photos
 
+    known = {} if table is None else read_landmark_table(table)
     if loss not in ("arcface", "center"):
         raise UsageError(f"the loss {loss!r} is not known; give arcface or center.")
     if people is None and people_rate is not None:
@@ -132,8 +141,6 @@ def train(
             }
         ),
     )
-    if threads is not None:
-        torch.set_num_threads(threads)
     with stages(quiet) as watch:
 
         def epoch_ended(result: Any) -> None:
@@ -166,6 +173,7 @@ def train(
             judge_by or others,
             false_alarms=false_alarms,
             leave_out=dropped_photos(out),
+            table=known,
             on_photo=watch.step,
         )
         if not judge_by:

@@ -50,10 +50,12 @@ class TerminalTable:
         if several:
             table.add_column("model")
         attributes = any("attributes" in answer for row in self._rows for _, answer in _answers(row))
-        for name in ("everyday", "where", "scenes", *(["attributes"] if attributes else [])):
+        landmarks = any("landmark" in row for row in self._rows)
+        more = [*(["attributes"] if attributes else []), *(["landmark"] if landmarks else [])]
+        for name in ("everyday", "where", "scenes", *more):
             table.add_column(name, overflow="fold", ratio=3 if name in ("scenes", "attributes") else None)
         for row in self._rows:
-            _add(table, row, several, attributes)
+            _add(table, row, several, attributes, landmarks)
         with _onto_standard_output():
             console.print(table)
             if self._more:
@@ -99,7 +101,7 @@ def _onto_standard_output() -> Iterator[None]:
         ) from error
 
 
-def _add(table: Table, row: Row, several: bool, attributes: bool) -> None:
+def _add(table: Table, row: Row, several: bool, attributes: bool, landmarks: bool) -> None:
     name = _printable(row["path"])
     if "error" in row:
         sentence = Text(row["message"], style="red")
@@ -107,6 +109,8 @@ def _add(table: Table, row: Row, several: bool, attributes: bool) -> None:
         return
     for index, (model, answer) in enumerate(_answers(row)):
         cells = (*_cells(answer), *([_attributes(answer)] if attributes else []))
+        if landmarks:
+            cells = (*cells, _landmark(row) if index == 0 else Text(""))
         table.add_row(name if index == 0 else "", *([model] if several else []), *cells)
 
 
@@ -141,6 +145,15 @@ def _attributes(answer: Row) -> Text:
         for each in answer.get("attributes") or ()
     ]
     return Text(", ").join(told)
+
+
+def _landmark(row: Row) -> Text:
+    """The landmark with its similarity; none is none, and why stands in the row."""
+    landmark = row.get("landmark") or {}
+    if landmark.get("id") is None:
+        return Text("none", style="dim")
+    similarity = next(each["similarity"] for each in landmark["candidates"] if each["id"] == landmark["id"])
+    return Text(f"{landmark['name']} {similarity:.2f}")
 
 
 def _certainty(environment: Row) -> float:

@@ -13,6 +13,7 @@ from veduta.cli.job import finish, open_ledger, progress_bar
 if TYPE_CHECKING:
     from veduta.jobs.plan import Options
     from veduta.jobs.writers import Sink
+    from veduta.recognition.landmarks.recogniser import LandmarkRecogniser
     from veduta.recognition.tagger import Tagger
     from veduta.reports.tags import TagReport
 
@@ -45,6 +46,13 @@ def tag(
     attributes: Annotated[
         bool, typer.Option("--attributes", help="Tell ten attributes of the place, such as trees or natural light.")
     ] = False,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Tell which landmark of your index each photo shows, or none.")
+    ] = False,
+    landmark_index: Annotated[
+        str | None,
+        typer.Option(help="Name or file of that index; asks for landmarks, too.", show_default="mine"),
+    ] = None,
     top_k: given.TopK = 5,
     language: given.Language = "en",
     taxonomy: given.Taxonomy = None,
@@ -67,6 +75,7 @@ def tag(
     veduta tag holiday/ --out tags.csv           a file (.jsonl, .csv, .parquet)
     veduta tag holiday/ --report report --heat-maps
     veduta tag holiday/ --attributes             trees, natural light, …
+    veduta tag holiday/ --landmarks              see `veduta landmarks enroll`
     find . -name '*.jpg' -print0 | veduta tag - --out -
 
     What is done is kept in a ledger: a run that was killed goes on where it
@@ -87,7 +96,8 @@ def tag(
         taggers = given.load_taggers(
             model, precision, threads, taxonomy, drop_class, top_k, attributes=attributes, size=size
         )
-        sinks, options, page = _outputs(out, report, heat_maps, language, retry_failed, taggers)
+        recogniser = _recogniser(landmark_index, threads) if landmarks or landmark_index is not None else None
+        sinks, options, page = _outputs(out, report, heat_maps, language, retry_failed, taggers, recogniser)
         summary = tag_photos(
             samples, taggers, ledger=opened, sinks=sinks, limits=limits, options=options, progress=show, pool=pool
         )
@@ -97,6 +107,13 @@ def tag(
     finish(summary, quiet, written)
 
 
+def _recogniser(index: str | None, threads: int | None) -> LandmarkRecogniser:
+    from veduta.recognition.landmarks.index import DEFAULT
+    from veduta.workflows.landmarks import recogniser_of
+
+    return recogniser_of(DEFAULT if index is None else index, threads=threads)
+
+
 def _outputs(
     out: Path | None,
     report: Path | None,
@@ -104,6 +121,7 @@ def _outputs(
     language: str,
     retry_failed: bool,
     taggers: list[Tagger],
+    recogniser: LandmarkRecogniser | None,
 ) -> tuple[list[Sink], Options, TagReport | None]:
     """Where the results go; whatever can't be written is refused here, before the work."""
     from veduta.cli.table import StandardOutput, TerminalTable
@@ -114,11 +132,15 @@ def _outputs(
 
     sinks: list[Sink] = []
     if out is not None:
-        sinks.append(StandardOutput() if str(out) == "-" else open_writer(out, layout_of(taggers)))
+        sinks.append(
+            StandardOutput()
+            if str(out) == "-"
+            else open_writer(out, layout_of(taggers, landmarks=recogniser is not None))
+        )
     else:
         sinks.append(TerminalTable())
     if report is None:
-        return sinks, Options(language=language, retry_failed=retry_failed), None
+        return sinks, Options(language=language, retry_failed=retry_failed, landmarks=recogniser), None
     from veduta.reports.tags import TagReport
 
     page = TagReport(report, title="Photos", model=", ".join(layout_of(taggers).models), language=language)
@@ -128,6 +150,7 @@ def _outputs(
         retry_failed=retry_failed,
         thumbnail=Thumbnail(THUMBNAIL_SIDE),
         heat_maps=heat_maps,
+        landmarks=recogniser,
         kept_thumbnail=sink.kept_thumbnail,
     )
     return [*sinks, sink], options, page

@@ -16,6 +16,7 @@ from veduta.recognition.attributes import TOP_ATTRIBUTES
 
 if TYPE_CHECKING:
     from veduta.recognition.ensemble import Ensemble
+    from veduta.recognition.landmarks.recogniser import LandmarkRecogniser
     from veduta.recognition.tagger import Tagger
 
 
@@ -27,6 +28,7 @@ class Options:
     ``embedding`` keeps the first model's embedding; its tagger must have been loaded with it. ``thumbnail`` and
     ``heat_maps`` (of the first model's most probable class) are for a report, and ``kept_thumbnail`` gives the one that
     the report already has of a content, by its digest, so that a photo which the ledger knows is not decoded for it.
+    ``landmarks`` tells which landmark each photo shows; the first model's scene has a say in it.
     ``batch`` photos are predicted at once, and at most ``look_ahead`` are in memory.
     """
 
@@ -35,6 +37,7 @@ class Options:
     embedding: bool = False
     thumbnail: Thumbnail | None = None
     heat_maps: bool = False
+    landmarks: LandmarkRecogniser | None = None
     kept_thumbnail: Callable[[str], bytes | None] | None = None
     batch: int = 32
     look_ahead: int = 192
@@ -53,9 +56,9 @@ class Options:
 class Plan:
     """The settled facts of one job over photos.
 
-    ``wanted`` goes to the decoder; ``inputs`` tells for each tagger which entry of ``wanted`` is its own, ``map_input``
-    and ``thumbnail_input`` which are those. ``answers_as`` and ``fails_as`` are the fingerprints of answers and of
-    failures; a failure does not depend on any model.
+    ``wanted`` goes to the decoder; ``inputs`` tells for each tagger which entry of ``wanted`` is its own, the other
+    ``..._input`` which are those. ``answers_as`` and ``fails_as`` are the fingerprints of answers and of failures; a
+    failure does not depend on any model.
     """
 
     taggers: tuple[Tagger, ...]
@@ -65,6 +68,7 @@ class Plan:
     inputs: tuple[int, ...]
     map_input: int | None
     thumbnail_input: int | None
+    landmark_input: int | None
     answers_as: str
     fails_as: str
     ensemble: Ensemble | None
@@ -75,7 +79,11 @@ class Plan:
     def shown(self, stored: Row, path: str, digest: str) -> Row:
         """A stored row with its path, its digest and its names."""
         return shown_row(
-            stored, path, digest, self.layout, Names(self._label_name, self._attribute_name, self._coarse_name)
+            stored,
+            path,
+            digest,
+            self.layout,
+            Names(self._label_name, self._attribute_name, self._coarse_name, self.options.language),
         )
 
     def _label_name(self, model: str, label_id: str) -> str:
@@ -106,8 +114,10 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
 
         map_input = _place(wanted, map_preprocessing(taggers[0].bundle))
     thumbnail_input = None if options.thumbnail is None else _place(wanted, options.thumbnail)
+    landmarks = options.landmarks
+    landmark_input = None if landmarks is None else _place(wanted, landmarks.preprocessing)
     ensemble = _ensemble(taggers)
-    layout = layout_of(taggers)
+    layout = layout_of(taggers, landmarks=landmarks is not None)
     decoding = {
         "decoder": DECODER_VERSION,
         "limits": asdict(limits),
@@ -119,6 +129,8 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
     if ensemble is not None and ensemble.weighted_on is not None:
         # Left out where each model weighs the same, so that earlier answers stay valid.
         answering["weights"] = ensemble.weights
+    if landmarks is not None:
+        answering["landmarks"] = landmarks.depends_on
     return Plan(
         taggers=tuple(taggers),
         options=options,
@@ -127,6 +139,7 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
         inputs=inputs,
         map_input=map_input,
         thumbnail_input=thumbnail_input,
+        landmark_input=landmark_input,
         answers_as=fingerprint({**decoding, "heic": None, **answering, "embedding": options.embedding}),
         fails_as=fingerprint(decoding),
         ensemble=ensemble,
@@ -140,12 +153,13 @@ def make_plan(taggers: Sequence[Tagger], limits: Limits, options: Options) -> Pl
     )
 
 
-def layout_of(taggers: Sequence[Tagger]) -> Layout:
-    """The columns of a table of these taggers' answers."""
+def layout_of(taggers: Sequence[Tagger], *, landmarks: bool = False) -> Layout:
+    """The columns of a table of these taggers' answers, with ``landmarks`` where they are asked for."""
     return Layout(
         _model_names(taggers),
         max(tagger.top_k for tagger in taggers),
         any(tagger.tells_attributes for tagger in taggers),
+        landmarks,
     )
 
 

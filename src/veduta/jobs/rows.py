@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from veduta.records import Attribute, Environment, Evidence, Facts, Failure, Prediction, Score
+from veduta.records import Attribute, Environment, Evidence, Facts, Failure, LandmarkAnswer, Prediction, Score
 
 SCHEMA_VERSION = 1
 
@@ -35,11 +35,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names in the language of the output: ``label(model, id)``, ``attribute(model, id)`` and ``coarse(id)``."""
+    """Names in the ``language`` of the output: ``label(model, id)``, ``attribute(model, id)`` and ``coarse(id)``.
+
+    A landmark brings its own.
+    """
 
     label: Callable[[str, str], str]
     attribute: Callable[[str, str], str]
     coarse: Callable[[str], str]
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,14 @@ class Layout:
     """What a table with fixed columns must know before its first row.
 
     ``models`` are the names under which models answer, in order; with one of them its fields stand at the top of the
-    row. ``top_k`` is the number of scores in a row, and ``attributes`` whether a model tells any.
+    row. ``top_k`` is the number of scores in a row, and ``attributes`` whether a model tells any; ``landmarks`` whether
+    they are asked for.
     """
 
     models: tuple[str, ...]
     top_k: int
     attributes: bool = False
+    landmarks: bool = False
 
     @property
     def side_by_side(self) -> bool:
@@ -137,13 +143,42 @@ def prediction_values(prediction: Prediction, ancestors: Ancestors) -> Row:
     return values
 
 
-def stored_row(facts: Facts, answers: Mapping[str, Row], combined: Row | None) -> Row:
+def landmark_values(answer: LandmarkAnswer) -> Row:
+    """Which landmark, or none and why, with what that rests on."""
+    values: Row = {"id": None if answer.landmark is None else answer.landmark.id}
+    if answer.reason is not None:
+        values["reason"] = answer.reason
+    if answer.margin is not None:
+        values["margin"] = probability(answer.margin)
+    values["candidates"] = []
+    for each in answer.candidates:
+        candidate: Row = {"id": each.landmark.id, "name": each.landmark.name}
+        if each.landmark.names:
+            candidate["names"] = dict(each.landmark.names)
+        if each.landmark.city is not None:
+            candidate["city"] = each.landmark.city
+        if each.landmark.position is not None:
+            candidate["position"] = [round(degrees, 7) for degrees in each.landmark.position]
+        candidate |= {"similarity": probability(each.similarity), "threshold": probability(each.threshold)}
+        if each.rejection is not None:
+            candidate |= {"rejection": each.rejection, "reason": each.reason}
+        values["candidates"].append(candidate)
+    values["references"] = [{"path": each.id, "similarity": probability(each.similarity)} for each in answer.references]
+    values["index"] = answer.index
+    return values
+
+
+def stored_row(facts: Facts, answers: Mapping[str, Row], combined: Row | None, landmark: Row | None = None) -> Row:
     """The row that the ledger keeps: the one answer at the top, or several side by side and what they say together."""
+    row: Row = {"facts": facts_values(facts)}
     if len(answers) == 1:
-        return {"facts": facts_values(facts), **next(iter(answers.values()))}
-    row: Row = {"facts": facts_values(facts), "models": dict(answers)}
-    if combined is not None:
-        row["combined"] = combined
+        row |= next(iter(answers.values()))
+    else:
+        row["models"] = dict(answers)
+        if combined is not None:
+            row["combined"] = combined
+    if landmark is not None:
+        row["landmark"] = landmark
     return row
 
 
@@ -151,12 +186,26 @@ def shown_row(stored: Row, path: str, digest: str, layout: Layout, names: Names)
     """The row that a user reads: version, path, digest, and the names of all labels."""
     row: Row = {"schema_version": SCHEMA_VERSION, "path": path, "digest": digest}
     if not layout.side_by_side:
-        return {**row, **_named(stored, layout.models[0], names)}
-    row["facts"] = stored["facts"]
-    row["models"] = {model: _named(answer, model, names) for model, answer in stored["models"].items()}
-    if "combined" in stored:
-        row["combined"] = _named(stored["combined"], layout.models[0], names)
+        row |= _named(stored, layout.models[0], names)
+    else:
+        row["facts"] = stored["facts"]
+        row["models"] = {model: _named(answer, model, names) for model, answer in stored["models"].items()}
+        if "combined" in stored:
+            row["combined"] = _named(stored["combined"], layout.models[0], names)
+    if "landmark" in stored:
+        row["landmark"] = _named_landmark(stored["landmark"], names.language)
     return row
+
+
+def _named_landmark(stored: Row, language: str) -> Row:
+    """With names in one language alone; the answer's own name stands beside its id."""
+    candidates = []
+    for each in stored["candidates"]:
+        told = dict(each)
+        told["name"] = told.pop("names", {}).get(language, told["name"])
+        candidates.append(told)
+    name = next((each["name"] for each in candidates if each["id"] == stored["id"]), None)
+    return {"id": stored["id"], "name": name, **stored, "candidates": candidates}
 
 
 def failure_row(failure: Failure) -> Row:

@@ -18,6 +18,7 @@ from veduta.jobs.rows import (
     coarse_values,
     compact_json,
     environment_values,
+    landmark_values,
     prediction_values,
     probability,
     score_values,
@@ -53,7 +54,11 @@ def answer_photos(photos: Sequence[Photo], plan: Plan) -> list[Answered | NoAnsw
 
 def _answer_all(photos: Sequence[Photo], plan: Plan) -> list[Answered]:
     said = [tagger.predict_photos(photos, index) for tagger, index in zip(plan.taggers, plan.inputs, strict=True)]
-    rows = [_stored(predictions, plan) for predictions in zip(*said, strict=True)]
+    landmarks = _landmarks(photos, said[0], plan)
+    rows = [
+        _stored(predictions, landmark, plan)
+        for predictions, landmark in zip(zip(*said, strict=True), landmarks, strict=True)
+    ]
     overlays = draw_overlays(photos, rows, plan)
     return [
         Answered(row, compact_json(row), _embedding(first, plan), overlay)
@@ -93,14 +98,25 @@ def draw_overlays(photos: Sequence[Photo], rows: Sequence[Row], plan: Plan) -> l
     return drawn
 
 
-def _stored(predictions: Sequence[Prediction], plan: Plan) -> Row:
+def _landmarks(photos: Sequence[Photo], scenes: Sequence[Prediction], plan: Plan) -> list[Row | None]:
+    """Which landmark each photo shows, where they are asked for."""
+    recogniser = plan.options.landmarks
+    if recogniser is None or plan.landmark_input is None:
+        return [None] * len(photos)
+    from veduta.recognition.landmarks.vetoes import Scene
+
+    answers = recogniser.recognise_photos(photos, [Scene.of(each) for each in scenes], plan.landmark_input)
+    return [landmark_values(answer) for answer in answers]
+
+
+def _stored(predictions: Sequence[Prediction], landmark: Row | None, plan: Plan) -> Row:
     answers = {
         model: prediction_values(prediction, tagger.taxonomy.ancestors)
         for model, prediction, tagger in zip(plan.layout.models, predictions, plan.taggers, strict=True)
     }
     combined = None if plan.ensemble is None else plan.ensemble.combine(predictions)
     together = None if combined is None else _combined_values(combined, plan)
-    return stored_row(predictions[0].facts, answers, together)
+    return stored_row(predictions[0].facts, answers, together, landmark)
 
 
 def _combined_values(combined: Combined, plan: Plan) -> Row:

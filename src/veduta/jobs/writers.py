@@ -35,6 +35,10 @@ _ANSWER_COLUMNS = (
     "precision",
     "calibrated",
 )
+_LANDMARK_COLUMNS = (
+    *("landmark_id", "landmark_name", "landmark_similarity", "landmark_threshold", "landmark_margin"),
+    *("landmark_reason", "landmark_reference"),
+)
 _LAST_COLUMNS = ("error", "message", "schema_version")
 
 
@@ -195,10 +199,11 @@ def csv_columns(layout: Layout) -> list[str]:
     attributes = _attribute_places(layout)
     parts = ("id", "name", "probability", "source")
     answer = [*scores, *_ANSWER_COLUMNS, *(f"attribute{place}_{part}" for place in attributes for part in parts)]
+    landmark = _LANDMARK_COLUMNS if layout.landmarks else ()
     if not layout.side_by_side:
-        return [*_PHOTO_COLUMNS, *answer, *_LAST_COLUMNS]
+        return [*_PHOTO_COLUMNS, *answer, *landmark, *_LAST_COLUMNS]
     names = [f"{model}.{column}" for model in (*layout.models, "combined") for column in answer]
-    return [*_PHOTO_COLUMNS, *(neutral(name) for name in names), *_LAST_COLUMNS]
+    return [*_PHOTO_COLUMNS, *(neutral(name) for name in names), *landmark, *_LAST_COLUMNS]
 
 
 def csv_cells(row: Row, layout: Layout) -> list[object]:
@@ -212,6 +217,8 @@ def csv_cells(row: Row, layout: Layout) -> list[object]:
         answers = [*(row.get("models", {}).get(model, {}) for model in layout.models), row.get("combined", {})]
     for answer in answers:
         cells += _answer_cells(answer, layout)
+    if layout.landmarks:
+        cells += _landmark_cells(row.get("landmark", {}))
     cells += [row.get("error"), row.get("message"), row["schema_version"]]
     return [_cell(value) for value in cells]
 
@@ -239,6 +246,14 @@ def _answer_cells(answer: Row, layout: Layout) -> list[object]:
         attribute: Row = attributes[place - 1] if place <= len(attributes) else {}
         cells += [attribute.get(key) for key in ("id", "name", "probability", "source")]
     return cells
+
+
+def _landmark_cells(landmark: Row) -> list[object]:
+    """The answer, or where there is none the nearest landmark's figures without its name, and why."""
+    candidates, references = landmark.get("candidates", []), landmark.get("references", [])
+    shown: Row = next((each for each in candidates if each["id"] == landmark["id"]), next(iter(candidates), {}))
+    figures = [shown.get("similarity"), shown.get("threshold"), landmark.get("margin"), landmark.get("reason")]
+    return [landmark.get("id"), landmark.get("name"), *figures, references[0]["path"] if references else None]
 
 
 def _cell(value: object) -> object:
@@ -282,4 +297,21 @@ def _parquet_schema(pa: Any, layout: Layout) -> Any:
         columns += [("combined", pa.struct([("basis", text), *answer[1:4]]))]
     else:
         columns += answer
+    if layout.landmarks:
+        columns += [("landmark", pa.struct(_landmark_fields(pa)))]
     return pa.schema([*columns, ("error", text), ("message", text)])
+
+
+def _landmark_fields(pa: Any) -> list[tuple[str, Any]]:
+    text, number = pa.string(), pa.float64()
+    candidate = [
+        *(("id", text), ("name", text), ("city", text), ("position", pa.list_(number))),
+        *(("similarity", number), ("threshold", number), ("rejection", text), ("reason", text)),
+    ]
+    reference = [("path", text), ("similarity", number)]
+    return [
+        *(("id", text), ("name", text), ("reason", text), ("margin", number)),
+        ("candidates", pa.list_(pa.struct(candidate))),
+        ("references", pa.list_(pa.struct(reference))),
+        ("index", text),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from veduta.models.store import home
 from veduta.recognition.landmarks.enrolment import Enrolled, SeenPhotos, enrol, new_landmark, plain_id, see_photos
 from veduta.recognition.landmarks.index import DEFAULT, ENDING, FOLDER, LandmarkIndex, check_embedding, identity_of
 from veduta.recognition.landmarks.index_file import Entry, IndexFile
-from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+from veduta.recognition.landmarks.recogniser import LandmarkRecogniser, PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds
 from veduta.recognition.tagger import DEFAULT_MODEL, load
@@ -62,6 +62,18 @@ def embedder_of(index: IndexFile, model: str | Path | None = None, *, threads: i
     embedder = PhotoEmbedder.load(wanted, threads=threads)
     check_embedding(index.embedding, embedder.bundle, f"the index {printable(index.file.name)}")
     return embedder
+
+
+def recogniser_of(
+    index: str | Path = DEFAULT, model: str | Path | None = None, *, threads: int | None = None
+) -> LandmarkRecogniser:
+    """What names landmarks by an index, by its name or file. Raises what opening it and its model raises."""
+    opened = LandmarkIndex.open(index_path(index))
+    try:
+        return LandmarkRecogniser(embedder_of(opened.file, model, threads=threads), opened)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def open_or_create(path: Path, model: str | Path | None = None) -> tuple[IndexFile, PhotoEmbedder]:
@@ -113,12 +125,13 @@ def build_index(
     false_alarms: float = FALSE_ALARMS,
     thumbnails: bool = True,
     leave_out: Sequence[str] = (),
+    table: Mapping[str, Landmark] | None = None,
     on_photo: OnPhoto = lambda _done, _all: None,
 ) -> LandmarkIndex:
     """A new index of all landmarks of ``data`` (folders, or a manifest whose test photos are left out).
 
-    ``others`` are photos without landmarks, to choose the thresholds by; ``leave_out`` are photos to pass over. An
-    index that is there is replaced once the new one is whole.
+    ``others`` are photos without landmarks, to choose the thresholds by; ``leave_out`` are photos to pass over;
+    ``table`` tells more than its label of a landmark. An index that is there is replaced once the new one is whole.
     Raises UsageError, OutputError.
     """
     manifest = read_data(data)
@@ -140,7 +153,7 @@ def build_index(
                     raise UsageError(
                         f"no photo of {printable(label)} can be used; the first: {seen.failures[0].message}"
                     )
-                landmark = new_landmark(label.replace("_", " "), source=f"{printable(data.name)}")
+                landmark = (table or {}).get(label) or new_landmark(label.replace("_", " "), source=data.name)
                 with file.changing():
                     file.put(Entry(landmark, reference_vectors(seen.embeddings), seen.references, seen.outdoor))
             _put_others(file, see_photos(besides, embedder, thumbnails=False), false_alarms)

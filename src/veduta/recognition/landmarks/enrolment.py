@@ -27,7 +27,7 @@ from veduta.records import Failure, Landmark
 #: The longer side of a reference photo's thumbnail, in pixels.
 THUMBNAIL_SIDE = 320
 #: Two landmarks whose photos are so similar on average are one.
-SAME = 0.9
+SAME = 0.95
 
 _TOGETHER = 16
 

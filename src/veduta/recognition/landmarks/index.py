@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from veduta.errors import IndexIncompatible
@@ -67,6 +68,16 @@ class LandmarkIndex:
     def embedding(self) -> EmbeddingIdentity:
         """Whose vectors these are."""
         return self.file.embedding
+
+    @property
+    def digest(self) -> str:
+        """Changes with all that an answer depends on: the landmarks, their vectors and photos, the thresholds."""
+        hashed = blake3()
+        for part in (self.vectors.values, self.vectors.starts, self.thresholds.values):
+            hashed.update(np.ascontiguousarray(part).tobytes())
+        told = [repr(landmark) for landmark in self.file.landmarks()]
+        hashed.update("\0".join([*told, repr(sorted(self.file.photo_counts().items()))]).encode())
+        return hashed.hexdigest(length=16)
 
     def landmark(self, place: int) -> Landmark:
         """The landmark at a place of ``vectors``."""

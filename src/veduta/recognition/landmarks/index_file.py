@@ -97,6 +97,7 @@ class IndexFile:
         self._connection = _connect(file)
         try:
             with self._reading():
+                _careful(self._connection)
                 if self._connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
                     raise self._corrupt("it is no index of landmarks")
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -336,11 +337,12 @@ def checked_position(latitude: float, longitude: float) -> tuple[float, float]:
 
 def _connect(file: Path) -> sqlite3.Connection:
     # Threads of a server share it; sqlite3 itself is compiled to let only one in at a time.
-    connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
+    return sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+
+
+def _careful(connection: sqlite3.Connection) -> None:
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def _text(value: object, most: int) -> str:

@@ -78,6 +78,16 @@ class LandmarkRecogniser:
         """What to ask the decoder for."""
         return self.embedder.preprocessing
 
+    @property
+    def depends_on(self) -> dict[str, str]:
+        """All that the answers depend on, as plain values."""
+        return {
+            "embedding": self.index.embedding.embedding_id,
+            "precision": self.embedder.session.precision,
+            "index": self.index.name,
+            "content": self.index.digest,
+        }
+
     def recognise(
         self, photo: str | Path | bytes, *, scene: Scene | None = None, limits: Limits | None = None
     ) -> LandmarkAnswer:
