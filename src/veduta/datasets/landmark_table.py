@@ -32,9 +32,9 @@ def write_landmark_table(file: Path, rows: Iterable[tuple[str, Landmark, str, in
     for label, landmark, kind, fame in rows:
         names = dict(landmark.names)
         latitude, longitude = landmark.position or ("", "")
-        told = (label, landmark.id, landmark.name, landmark.city or "", latitude, longitude, kind, fame)
-        in_languages = [names.get(language, "") for language in LANGUAGES]
-        table.writerow([neutral(str(each)) for each in (*told, landmark.source or "", *in_languages)])
+        told = [*map(neutral, (label, landmark.id, landmark.name, landmark.city or "")), latitude, longitude]
+        told += [neutral(kind), fame, neutral(landmark.source or "")]
+        table.writerow([*told, *(neutral(names.get(language, "")) for language in LANGUAGES)])
     write_whole(file, text.getvalue().encode())
 
 
