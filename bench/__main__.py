@@ -22,6 +22,7 @@ BENCHMARKS = {
     "attributes": "bench.attributes",
     "duplicates": "bench.duplicates",
     "label-sets": "bench.label_sets",
+    "landmark-search": "bench.landmark_search",
     "transfer": "bench.transfer",
     "new-classes": "bench.new_classes",
     "names-only": "bench.names_only",
