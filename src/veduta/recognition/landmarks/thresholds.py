@@ -1,8 +1,7 @@
 """From which similarity on a photo shows a landmark: chosen for a wanted rate of false alarms among other photos.
 
-Some landmarks look like much of the world, a temple among temples, and some like nothing else. So each landmark's
-threshold is the mean of its similarities to photos that show no landmark, and above it one distance that holds for all.
-To measure that in each landmark's own spread, too (Z-norm of speaker verification), let more false alarms through:
+Some landmarks look like much of the world, a temple among temples. So a landmark's threshold is one that holds for all,
+or, where that is more, the mean of its similarities to photos that show no landmark and above it one distance. To measure that in each landmark's own spread, too (Z-norm of speaker verification), let more false alarms through:
 ``docs/landmarks.md``.
 """
 
@@ -48,9 +47,10 @@ class Thresholds:
 def choose_thresholds(similarities: NDArray[np.float32], false_alarms: float = FALSE_ALARMS) -> Thresholds:
     """The thresholds of l landmarks by the ``similarities`` ``[n, l]`` of n photos that show none of them.
 
-    A further such photo passes any of them with a probability of at most ``false_alarms``: the distance above the means
-    is a conformal quantile, the ceil((1 - rate) (n + 1))-th of the largest of each photo (Vovk et al. 2005,
-    "Algorithmic Learning in a Random World"). With too few photos for the rate it is just above all of them.
+    A further such photo passes any of them with a probability of at most ``false_alarms``: the common threshold, and
+    the distance above the means, are conformal quantiles, the ceil((1 - rate) (n + 1))-th of the largest of each photo
+    (Vovk et al. 2005, "Algorithmic Learning in a Random World"). With too few photos for the rate they are just above
+    all of them.
     Raises UsageError for a rate that is none.
     """
     if not 0 < false_alarms < 1:
@@ -59,8 +59,9 @@ def choose_thresholds(similarities: NDArray[np.float32], false_alarms: float = F
     if count < FEWEST or not landmarks:
         return Thresholds(np.full(landmarks, WITHOUT_OTHERS, np.float32), false_alarms, 0)
     means = similarities.mean(axis=0, dtype=np.float64)
-    largest = np.sort((similarities - means).max(axis=1))
     rank = min(count, math.ceil((1 - false_alarms) * (count + 1)))
+    common = np.sort(similarities.max(axis=1))[rank - 1]
+    above_mean = np.sort((similarities - means).max(axis=1))[rank - 1]
     # The photo of that rank is no alarm itself.
-    wanted = means + largest[rank - 1] + 1e-6
+    wanted = np.maximum(common, means + above_mean) + 1e-6
     return Thresholds(wanted.astype(np.float32), false_alarms, count)
