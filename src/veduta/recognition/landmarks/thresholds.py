@@ -1,7 +1,8 @@
 """From which similarity on a photo shows a landmark: chosen for a wanted rate of false alarms among other photos.
 
 Some landmarks look like much of the world, a temple among temples. So a landmark's threshold is one that holds for all,
-or, where that is more, the mean of its similarities to photos that show no landmark and above it one distance. To measure that in each landmark's own spread, too (Z-norm of speaker verification), let more false alarms through:
+or, where that is more, the mean of its similarities to photos that show no landmark and above it one distance. To
+measure that in each landmark's own spread, too (Z-norm of speaker verification), let more false alarms through:
 ``docs/landmarks.md``.
 """
 
