@@ -82,9 +82,13 @@ def test_a_second_run_asks_nobody_again(
     services.asked.clear()
     assert collect_landmarks([PORTO], search, out, fetcher, Watch()) == first
     assert not services.asked
-    (out / "cities" / "porto.json").write_text("{damaged")
-    assert collect_landmarks([PORTO], search, out, fetcher, Watch()) == first
-    assert services.asked
+    file = out / "cities" / "porto.json"
+    whole = file.read_text("utf-8")
+    for damaged in ("{damaged", "[]", whole.replace('"places": [', '"places": ["x", '), whole.replace('"fame"', '"f"')):
+        services.asked.clear()
+        file.write_text(damaged, "utf-8")
+        assert collect_landmarks([PORTO], search, out, fetcher, Watch()) == first
+        assert services.asked
 
 
 def test_two_of_one_name_in_two_cities_are_told_apart(search: Search, fetcher: Fetcher, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def _places_of(city: City, search: Search, out: Path, fetcher: Fetcher, watch: W
         known = json.loads(file.read_bytes())
         if known["asked"] == asked:
             return [_place(each) for each in known["places"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not asked yet, or damaged: asked anew
     found: list[Place] = []
     failures: list[SearchError | FetchError] = []

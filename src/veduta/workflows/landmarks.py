@@ -19,7 +19,7 @@ from veduta.models.bundle import Bundle
 from veduta.models.store import home
 from veduta.recognition.landmarks.enrolment import Enrolled, SeenPhotos, enrol, new_landmark, plain_id, see_photos
 from veduta.recognition.landmarks.index import DEFAULT, ENDING, FOLDER, LandmarkIndex, check_embedding, identity_of
-from veduta.recognition.landmarks.index_file import Entry, IndexFile
+from veduta.recognition.landmarks.index_file import Entry, IndexFile, remove_file
 from veduta.recognition.landmarks.recogniser import LandmarkRecogniser, PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds
@@ -112,7 +112,7 @@ def enrol_photos(
             return enrol(file, embedder, landmark, seen, add=add)
         except BaseException:
             if new:
-                path.unlink(missing_ok=True)
+                remove_file(path)
             raise
 
 
@@ -138,7 +138,7 @@ def build_index(
     passed_over = set(leave_out)
     scenes = load()
     beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
+    remove_file(beside)
     of_landmarks = _photos_by_label(manifest, passed_over)
     besides = [sample.path for sample in expand(others)] if others else []
     total, done = sum(map(len, of_landmarks.values())) + len(besides), 0
@@ -158,9 +158,10 @@ def build_index(
                     file.put(Entry(landmark, reference_vectors(seen.embeddings), seen.references, seen.outdoor))
             _put_others(file, see_photos(besides, embedder, thumbnails=False), false_alarms)
             on_photo(total, total)
+        remove_file(path)
         beside.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        remove_file(beside)
         raise
     return LandmarkIndex.open(path)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -174,3 +176,31 @@ def test_any_byte_may_be_flipped_and_nothing_but_our_errors_comes_out(made: Inde
         made.file.write_bytes(bytes(broken))
         with suppress(LandmarkIndexError):
             _read_all(made.file)
+
+
+def test_the_journal_of_a_killed_process_is_not_played_into_a_new_index(tmp_path: Path) -> None:
+    path = tmp_path / "killed.landmarks"
+    code = f"""
+import os
+from pathlib import Path
+from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
+index = IndexFile.create(Path({str(path)!r}), EmbeddingIdentity("old", "o" * 32, 4))
+connection = index._connection
+connection.execute("PRAGMA cache_size = 2")
+connection.execute("BEGIN IMMEDIATE")
+for number in range(200):
+    connection.execute("INSERT INTO meta VALUES (?, ?)", (str(number), "x" * 20000))
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    journal = path.with_name(f"{path.name}-journal")
+    assert journal.is_file()
+    left = journal.read_bytes()
+    # As it was before: what the killed process had begun is taken back.
+    with IndexFile(path) as index:
+        assert index.told("1") is None
+    journal.write_bytes(left)
+    path.unlink()
+    with IndexFile.create(path, IDENTITY) as index:
+        assert index.embedding == IDENTITY
+    assert not journal.exists()

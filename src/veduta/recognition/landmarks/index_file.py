@@ -119,7 +119,7 @@ class IndexFile:
         beside = file.with_name(f".{file.name}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            beside.unlink(missing_ok=True)
+            remove_file(beside)
             with _connect(beside) as connection:
                 connection.executescript(
                     f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT_VERSION};"
@@ -128,6 +128,7 @@ class IndexFile:
                 told = {"model": embedding.model, "embedding_id": embedding.embedding_id, "size": embedding.size}
                 connection.execute("INSERT INTO meta VALUES ('embedding', ?)", (json.dumps(told),))
             connection.close()
+            remove_file(file)
             beside.replace(file)
         except (OSError, sqlite3.Error) as error:
             with suppress(OSError):
@@ -326,6 +327,12 @@ class IndexFile:
 
 
 _COLUMNS = "id, name, city, latitude, longitude, names, source"
+
+
+def remove_file(file: Path) -> None:
+    """Remove an index with its journal: one that a killed process left would be played back into the next file."""
+    for path in (file, file.with_name(f"{file.name}-journal")):
+        path.unlink(missing_ok=True)
 
 
 def checked_position(latitude: float, longitude: float) -> tuple[float, float]:
