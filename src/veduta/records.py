@@ -17,9 +17,8 @@ EnvironmentKind = Literal["indoor", "outdoor"]
 AttributeSource = Literal["photo", "scene"]
 #: What several models are averaged over: the labels that all share, or their coarse labels.
 Basis = Literal["labels", "coarse"]
-#: Why a photo is not said to show the landmark that it resembles most: it resembles it too little, another one as much,
-#: or other photos as much that show none; its scene or its position speak against it.
-Rejection = Literal["similarity", "margin", "scene", "position"]
+#: Why a photo is not said to show a landmark: it resembles it too little, or its scene or position speak against it.
+Rejection = Literal["similarity", "scene", "position"]
 
 #: left, top, right, bottom in pixels of the upright photo; right and bottom are exclusive.
 Box = tuple[float, float, float, float]

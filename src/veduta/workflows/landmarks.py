@@ -25,12 +25,10 @@ from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds
 from veduta.recognition.tagger import DEFAULT_MODEL, load
 from veduta.records import Landmark
+from veduta.training.landmarks.outliers import DROPPED
 from veduta.whole_file import write_whole
 
 OnPhoto = Callable[[int, int], None]
-
-#: What a training dropped before it began, in its folder.
-DROPPED = "dropped.csv"
 
 _EXPORTED = (
     *("id", "name", "city", "latitude", "longitude", "names", "source", "photos", "threshold", "outdoor"),

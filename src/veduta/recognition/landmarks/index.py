@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from veduta.errors import IndexIncompatible
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile, Reference
-from veduta.recognition.landmarks.references import unit
+from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
 from veduta.recognition.landmarks.search import ReferenceVectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, Thresholds, choose_thresholds
 from veduta.records import Landmark, Match
@@ -114,8 +113,3 @@ def identity_of(bundle: Bundle) -> EmbeddingIdentity:
     if bundle.embedding is None:
         raise IndexIncompatible(f"the model {bundle.name} gives no embedding; choose another for landmarks.")
     return EmbeddingIdentity(bundle.name, bundle.embedding_id, bundle.embedding.size)
-
-
-def reference(path: str, digest: str, embedding: NDArray[np.float32], thumbnail: bytes | None = None) -> Reference:
-    """A reference photo whose embedding ``[d]`` is scaled to length one."""
-    return Reference(path, digest, unit(embedding[None])[0], thumbnail)

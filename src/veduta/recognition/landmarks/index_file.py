@@ -148,13 +148,6 @@ class IndexFile:
         """Let go of the file."""
         self._connection.close()
 
-    @property
-    def state(self) -> tuple[int, int]:
-        """Changes when the file does, whoever changed it."""
-        with self._reading():
-            told = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return int(told), self._connection.total_changes
-
     def ids(self) -> list[str]:
         """The landmarks' ids, in the order of ``vectors``."""
         return [_text(row[0], MAX_NAME) for row in self._rows("SELECT id FROM landmarks ORDER BY place")]

@@ -21,8 +21,6 @@ from veduta.records import Candidate, LandmarkAnswer
 
 #: So many candidates and reference photos stand in an answer.
 CANDIDATES, REFERENCES = 3, 3
-#: A second landmark that is nearly as similar makes the first a guess.
-LEAST_MARGIN = 0.0
 
 
 class PhotoEmbedder:
@@ -125,19 +123,16 @@ class LandmarkRecogniser:
         nor position speaks against is the answer. What speaks against one never speaks for another.
         """
         index = self.index
-        similarities = index.vectors.similarities(embedding[None])[0]
-        order = np.argsort(-similarities, kind="stable")[: CANDIDATES + 1]
+        places, similarities = (each[0] for each in index.vectors.nearest(embedding[None], CANDIDATES + 1))
         candidates: list[Candidate] = []
         chosen: Candidate | None = None
-        for place in order[:CANDIDATES]:
-            found = Candidate(
-                index.landmark(int(place)), float(similarities[place]), float(index.thresholds.values[place])
-            )
+        for place, similarity in zip(places[:CANDIDATES], similarities, strict=False):
+            found = Candidate(index.landmark(int(place)), float(similarity), float(index.thresholds.values[place]))
             found = judged(found, index.file.outdoor(found.landmark.id), scene, position)
             if chosen is None and found.rejection is None:
                 chosen = found
             candidates.append(found)
-        margin = float(similarities[order[0]] - similarities[order[1]]) if len(order) > 1 else None
+        margin = float(similarities[0] - similarities[1]) if len(places) > 1 else None
         shown = chosen or (candidates[0] if candidates else None)
         return LandmarkAnswer(
             landmark=None if chosen is None else chosen.landmark,

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from veduta.recognition.landmarks.references import unit
 
+#: What a training dropped before it began, in its folder.
+DROPPED = "dropped.csv"
 #: The share of the worst photos of all landmarks that is dropped.
 SHARE = 0.06
 

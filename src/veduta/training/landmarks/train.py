@@ -30,7 +30,7 @@ from veduta.training.export import check_parity, export_graph, round_to_half
 from veduta.training.landmarks.joined import join, pooled_features, principal_components
 from veduta.training.landmarks.losses import ArcFaceLoss, CenterLoss
 from veduta.training.landmarks.network import CenteredClassifier, SubCenterClassifier, put_on_top
-from veduta.training.landmarks.outliers import outliers
+from veduta.training.landmarks.outliers import DROPPED, outliers
 from veduta.training.left_out import tell_left_out
 from veduta.training.loop import Callbacks, Execution, train_opened
 from veduta.training.losses import LossOfBoth
@@ -50,8 +50,6 @@ LossName = Literal["arcface", "center"]
 
 #: The class of photos that show no landmark.
 NO_LANDMARK = "(no landmark)"
-#: What was dropped before the training, in a run's folder.
-DROPPED = "dropped.csv"
 
 _PARITY_PHOTOS = 50
 # With more numbers than this, cleaning compares photos by their principal components.
