@@ -38,8 +38,8 @@ def test_the_command_line_starts_without_the_runtime() -> None:
 def test_the_public_names_are_these() -> None:
     import veduta
 
-    names = ["Client", "Prediction", "Score", "Tagger", "VedutaError", "__version__", "explain", "load", "train"]
-    assert veduta.__all__ == names
+    records = ["LandmarkAnswer", "Prediction", "Score", "Tagger", "VedutaError", "__version__"]
+    assert veduta.__all__ == ["Client", *records, "explain", "load", "load_landmarks", "train"]
     for name in veduta.__all__:
         assert getattr(veduta, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):

@@ -251,6 +251,11 @@ class LandmarkAnswer:
     embedding_id: str
 
     @property
+    def shown(self) -> Landmark | None:
+        """Whose photos ``references`` are; None where there is no candidate."""
+        return self.landmark or (self.candidates[0].landmark if self.candidates else None)
+
+    @property
     def reason(self) -> str | None:
         """Why there is no landmark, in words; None where there is one."""
         if self.landmark is not None:

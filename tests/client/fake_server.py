@@ -50,6 +50,33 @@ ANSWER: dict[str, Any] = {
     "predictions": [PREDICTION],
     "failures": [{"model": "mine", "code": "model_unusable", "detail": "The model mine can't be used."}],
     "comparison": {"groups": [], "apart": ["mine"]},
+    "landmark": {
+        "id": "tower/porto",
+        "name": "Turm",
+        "margin": 0.31,
+        "candidates": [
+            {
+                "id": "tower/porto",
+                "name": "Turm",
+                "city": "Porto",
+                "position": [41.1, -8.6],
+                "similarity": 0.7,
+                "threshold": 0.4,
+            },
+            {
+                "id": "hall",
+                "name": "Halle",
+                "similarity": 0.39,
+                "threshold": 0.4,
+                "rejection": "similarity",
+                "reason": "it resembles Halle by 0.39, and 0.40 is needed",
+            },
+        ],
+        "references": [{"similarity": 0.8, "image": "data:image/jpeg;base64,/9j/"}, {"similarity": 0.6}],
+        "index": "mine",
+        "embedding_id": "e1",
+        "milliseconds": 12.4,
+    },
     "timings": {"receive": 1.1, "decode": 3.0, "predict": 6.5, "total": 12.0},
 }
 

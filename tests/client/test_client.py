@@ -12,9 +12,21 @@ import pytest
 from PIL import Image
 
 import veduta
-from veduta.client import Answer, Client, HeatMap
+from veduta.client import Answer, Client, HeatMap, ReferencePicture
 from veduta.errors import ApiError, UsageError, VedutaError
-from veduta.records import Attribute, Environment, Evidence, Facts, Failure, Label, Prediction, Score
+from veduta.records import (
+    Attribute,
+    Candidate,
+    Environment,
+    Evidence,
+    Facts,
+    Failure,
+    Label,
+    Landmark,
+    LandmarkAnswer,
+    Prediction,
+    Score,
+)
 
 from .fake_server import ANSWER, BARE, Asked, FakeServer, Said, problem, says
 
@@ -41,6 +53,11 @@ def test_a_photo_becomes_the_records_that_a_local_model_gives(server: FakeServer
     assert (answer.id, answer.version, answer.language, answer.photo) == ("5b1f", "0.1.0", "de", facts)
     assert answer.failures == ({"model": "mine", "code": "model_unusable", "detail": "The model mine can't be used."},)
     assert answer.comparison == {"groups": [], "apart": ["mine"]}
+    tower = Landmark("tower/porto", "Turm", "Porto", (41.1, -8.6))
+    reason = "it resembles Halle by 0.39, and 0.40 is needed"
+    refused = Candidate(Landmark("hall", "Halle"), 0.39, 0.4, "similarity", reason)
+    assert answer.landmark == LandmarkAnswer(tower, (Candidate(tower, 0.7, 0.4), refused), 0.31, (), "mine", "e1")
+    assert answer.references == (ReferencePicture(0.8, b"\xff\xd8\xff"), ReferencePicture(0.6, None))
     assert answer.timings["total"] == 12.0
     assert answer.raw == ANSWER
 
@@ -52,6 +69,7 @@ def test_what_a_model_does_not_tell_is_left_out(server: FakeServer, client: Clie
     absent = (prediction.coarse, prediction.environment, prediction.attributes, prediction.evidence)
     assert absent == (None, None, None, None)
     assert (answer.heatmaps, answer.failures, answer.comparison) == ((), (), None)
+    assert (answer.landmark, answer.references) == (None, ())
     assert prediction.fits
 
 

@@ -27,6 +27,10 @@ def serve(
             "--memory-mb", min=64, help="Memory for models of one process; the least used leave.", show_default="1500"
         ),
     ] = None,
+    landmarks: Annotated[
+        str | None,
+        typer.Option(help="Name or file of an index of landmarks that may be asked.", show_default="none"),
+    ] = None,
     log_format: Annotated[
         str | None,
         typer.Option("--log-format", help="json, or text for people.", show_default="text on a terminal, else json"),
@@ -37,6 +41,7 @@ def serve(
     \b
     veduta serve                          http://127.0.0.1:8000
     veduta serve --port 9000 --log-format text
+    veduta serve --landmarks mine         see `veduta landmarks enroll`
     VEDUTA_SERVER_QUEUE=64 veduta serve   every setting is a variable
 
     docs/serving.md lists all settings, docs/api.md the API.
@@ -50,5 +55,7 @@ def serve(
         raise MissingExtra(f"serving needs {error.name}; pip install 'veduta[server]'.") from error
     for name in names_in_environment():
         say(f"veduta: {name} is no setting of the server and does nothing; docs/serving.md lists all.")
-    settings = Settings.read(host=host, port=port, workers=workers, memory_mb=memory_mb, log_format=log_format)
+    settings = Settings.read(
+        host=host, port=port, workers=workers, memory_mb=memory_mb, landmarks=landmarks, log_format=log_format
+    )
     run(settings)

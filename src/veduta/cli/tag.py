@@ -109,9 +109,9 @@ def tag(
 
 def _recogniser(index: str | None, threads: int | None) -> LandmarkRecogniser:
     from veduta.recognition.landmarks.index import DEFAULT
-    from veduta.workflows.landmarks import recogniser_of
+    from veduta.workflows.landmarks import load_landmarks
 
-    return recogniser_of(DEFAULT if index is None else index, threads=threads)
+    return load_landmarks(DEFAULT if index is None else index, threads=threads)
 
 
 def _outputs(

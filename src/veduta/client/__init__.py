@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from veduta.client.answers import Answer, Health, HeatMap
+from veduta.client.answers import Answer, Health, HeatMap, ReferencePicture
 from veduta.client.asking import Client
 
-__all__ = ["Answer", "Client", "Health", "HeatMap"]
+__all__ = ["Answer", "Client", "Health", "HeatMap", "ReferencePicture"]

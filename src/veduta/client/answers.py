@@ -11,12 +11,16 @@ from veduta.client.values import JsonObject, Unexpected
 from veduta.records import (
     Attribute,
     AttributeSource,
+    Candidate,
     Environment,
     EnvironmentKind,
     Evidence,
     Facts,
     Label,
+    Landmark,
+    LandmarkAnswer,
     Prediction,
+    Rejection,
     Score,
 )
 
@@ -24,6 +28,7 @@ HeatMapMethod = Literal["class maps", "occlusion"]
 
 _KINDS: tuple[EnvironmentKind, ...] = get_args(EnvironmentKind)
 _SOURCES: tuple[AttributeSource, ...] = get_args(AttributeSource)
+_REJECTIONS: tuple[Rejection, ...] = get_args(Rejection)
 _METHODS: tuple[HeatMapMethod, ...] = get_args(HeatMapMethod)
 
 _PICTURE = "data:image/webp;base64,"
@@ -52,8 +57,9 @@ class Answer:
     labels' names are in the language that was asked for, and ``embedding`` and ``probabilities`` are None.
     ``heatmaps`` are those of all models, in the order of the predictions. ``failures`` (``model``, ``code``,
     ``detail``) are the models that gave no answer; ``comparison`` is what several say together, None where one was
-    asked. Both are plain values, as docs/api.md describes them, and ``raw`` is the whole answer so. ``timings`` are the
-    server's milliseconds, and ``id`` is the request's, as in the server's log.
+    asked. Both are plain values, as docs/api.md describes them, and ``raw`` is the whole answer so. ``landmark`` is
+    None where none was asked for; ``references`` are its nearest reference photos, as pictures, since their paths stay
+    with the server. ``timings`` are the server's milliseconds, and ``id`` is the request's, as in the server's log.
     """
 
     id: str
@@ -64,8 +70,20 @@ class Answer:
     heatmaps: tuple[HeatMap, ...]
     failures: tuple[dict[str, str], ...]
     comparison: dict[str, Any] | None
+    landmark: LandmarkAnswer | None
+    references: tuple[ReferencePicture, ...]
     timings: dict[str, float]
     raw: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePicture:
+    """A reference photo of a landmark, small (a JPEG, None where the index keeps none), and how much the photo that was
+    asked about resembles it.
+    """
+
+    similarity: float
+    picture: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,7 @@ def read_answer(answer: JsonObject) -> Answer:
     facts = Facts(photo.text("format"), photo.whole("width"), photo.whole("height"), marks=photo.texts("marks"))
     found = answer.objects("predictions")
     comparison = answer.optional_object("comparison")
+    landmark = answer.optional_object("landmark")
     timings = answer.object("timings")
     return Answer(
         id=answer.text("id"),
@@ -97,6 +116,8 @@ def read_answer(answer: JsonObject) -> Answer:
             {key: each.text(key) for key in ("model", "code", "detail")} for each in answer.objects("failures")
         ),
         comparison=None if comparison is None else comparison.values,
+        landmark=None if landmark is None else _landmark_answer(landmark),
+        references=() if landmark is None else tuple(map(_reference, landmark.objects("references"))),
         timings={key: timings.number(key) for key in timings.values},
         raw=answer.values,
     )
@@ -149,18 +170,52 @@ def _evidence(answer: JsonObject | None) -> Evidence | None:
     )
 
 
+def _landmark_answer(answer: JsonObject) -> LandmarkAnswer:
+    candidates = tuple(map(_candidate, answer.objects("candidates")))
+    id = answer.optional_text("id")
+    found = next((each.landmark for each in candidates if each.landmark.id == id), None)
+    if id is not None and found is None:
+        raise Unexpected(f"{answer.place}.id is none of its candidates")
+    margin = None if answer.values.get("margin") is None else answer.number("margin")
+    return LandmarkAnswer(found, candidates, margin, (), answer.text("index"), answer.text("embedding_id"))
+
+
+def _candidate(answer: JsonObject) -> Candidate:
+    position = None
+    if answer.values.get("position") is not None:
+        latitude, longitude = answer.numbers("position", 2)
+        position = (latitude, longitude)
+    rejection = None if answer.values.get("rejection") is None else answer.one_of("rejection", _REJECTIONS)
+    return Candidate(
+        Landmark(answer.text("id"), answer.text("name"), answer.optional_text("city"), position),
+        answer.number("similarity"),
+        answer.number("threshold"),
+        rejection,
+        answer.optional_text("reason"),
+    )
+
+
+def _reference(answer: JsonObject) -> ReferencePicture:
+    picture = None if answer.values.get("image") is None else _picture(answer, "image", "data:image/jpeg;base64,")
+    return ReferencePicture(answer.number("similarity"), picture)
+
+
 def _heatmap(answer: JsonObject, prediction: JsonObject) -> HeatMap:
-    address = answer.text("image", _MOST_PICTURE)
-    try:
-        if not address.startswith(_PICTURE):
-            raise ValueError
-        picture = base64.b64decode(address.removeprefix(_PICTURE), validate=True)
-    except (ValueError, binascii.Error):
-        raise Unexpected(f"{answer.place}.image is not a data URL of a WebP") from None
     return HeatMap(
         model=prediction.object("model").text("name"),
         label=_label(answer),
         probability=answer.share("probability"),
         method=answer.one_of("method", _METHODS),
-        picture=picture,
+        picture=_picture(answer, "image", _PICTURE),
     )
+
+
+def _picture(answer: JsonObject, key: str, beginning: str) -> bytes:
+    address = answer.text(key, _MOST_PICTURE)
+    try:
+        if not address.startswith(beginning):
+            raise ValueError
+        return base64.b64decode(address.removeprefix(beginning), validate=True)
+    except (ValueError, binascii.Error):
+        kind = beginning.removeprefix("data:image/").partition(";")[0]
+        raise Unexpected(f"{answer.place}.{key} is not a data URL of a picture as {kind}") from None

@@ -83,6 +83,7 @@ class Client:
         heatmap: bool = False,
         explain: str | Sequence[str] = (),
         attributes: bool = True,
+        landmarks: bool = False,
         language: str = "en",
     ) -> Answer:
         """What place a photo shows.
@@ -93,12 +94,13 @@ class Client:
 
         ``models`` are names, or "all"; none is the server's default. ``top_k`` is how many labels to tell, 1 to 100.
         ``heatmap`` asks where the first label of each model comes from, ``explain`` where other labels (ids, at most
-        ten) do. ``language`` is en, de, ru, pt or zh.
+        ten) do. ``landmarks`` asks which landmark the photo shows, where the server has an index. ``language`` is en,
+        de, ru, pt or zh.
 
         Raises PhotoError where the photo can't be read here, ApiError also where the server can't read it, UsageError
         where there is no photo, or more than one.
         """
-        query = _query(models, top_k, heatmap, explain, attributes, language)
+        query = _query(models, top_k, heatmap, explain, attributes, landmarks, language)
         reply = self._ask_about(photo, url, sample, query, "application/json")
         return self._understood(reply, read_answer)
 
@@ -111,6 +113,7 @@ class Client:
         heatmap: bool = False,
         explain: str | Sequence[str] = (),
         attributes: bool = True,
+        landmarks: bool = False,
         language: str = "en",
     ) -> list[Answer | Failure]:
         """What place each of several photos shows, in their order; the arguments are those of ``predict``.
@@ -119,7 +122,7 @@ class Client:
         from 1), the API's code or the class of the error here, and a sentence. The photos go in requests of at most 16
         and some 50 MB, one after the other, and in smaller ones where the server takes no more.
         """
-        query = _query(models, top_k, heatmap, explain, attributes, language)
+        query = _query(models, top_k, heatmap, explain, attributes, landmarks, language)
         results: list[Answer | Failure | None] = [None] * len(photos)
         for batch in _batches(photos, results):
             for place, found in self._ask_batch(batch, query).items():
@@ -140,7 +143,7 @@ class Client:
 
         The arguments and errors are those of ``predict``.
         """
-        query = _query(() if model is None else (model,), top_k, False, (), False, language)
+        query = _query(() if model is None else (model,), top_k, False, (), False, False, language)
         reply = self._ask_about(photo, url, sample, query, "image/png")
         try:
             return _picture(reply)
@@ -246,6 +249,7 @@ def _query(
     heatmap: bool,
     explain: str | Sequence[str],
     attributes: bool,
+    landmarks: bool,
     language: str,
 ) -> Query:
     """The query of a request; one name is as good as a list of one."""
@@ -257,6 +261,7 @@ def _query(
         ("heatmap", str(bool(heatmap)).lower()),
         *(("explain", label) for label in explained),
         ("attributes", str(bool(attributes)).lower()),
+        *([("landmarks", "true")] if landmarks else []),
         ("language", language),
     ]
 

@@ -193,11 +193,11 @@ def shown_row(stored: Row, path: str, digest: str, layout: Layout, names: Names)
         if "combined" in stored:
             row["combined"] = _named(stored["combined"], layout.models[0], names)
     if "landmark" in stored:
-        row["landmark"] = _named_landmark(stored["landmark"], names.language)
+        row["landmark"] = named_landmark(stored["landmark"], names.language)
     return row
 
 
-def _named_landmark(stored: Row, language: str) -> Row:
+def named_landmark(stored: Row, language: str) -> Row:
     """With names in one language alone; the answer's own name stands beside its id."""
     candidates = []
     for each in stored["candidates"]:

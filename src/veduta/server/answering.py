@@ -19,18 +19,29 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from veduta import __version__
-from veduta.errors import BundleBusy, BundleError, BundleTooLarge, TaxonomyError, UsageError, VedutaError
+from veduta.errors import (
+    BundleBusy,
+    BundleError,
+    BundleTooLarge,
+    LandmarkIndexError,
+    TaxonomyError,
+    UsageError,
+    VedutaError,
+)
 from veduta.images.decode import Photo, Thumbnail, Wanted
 from veduta.images.pool import DecodePool
+from veduta.images.preprocess import Preprocessing
 from veduta.images.samples import SamplePicture
 from veduta.jobs.rows import Row
 from veduta.models.bundle import Bundle
+from veduta.recognition.landmarks.vetoes import Scene
 from veduta.recognition.panel import Panel, stored_weights
 from veduta.recognition.scoring import best
 from veduta.records import Prediction
-from veduta.server.answers import Said, combined_values, photo_values, prediction_values
+from veduta.server.answers import Said, combined_values, landmark_values, photo_values, prediction_values
 from veduta.server.catalogue import Known
 from veduta.server.inference import Inference, Question
+from veduta.server.landmarks import Landmarks, LandmarkSaid
 from veduta.server.metrics import Metrics
 from veduta.server.problems import ProblemError, problem_of
 from veduta.server.uploads import PhotoSource, shown_name
@@ -42,6 +53,8 @@ log = structlog.stdlib.get_logger("veduta.server")
 
 #: The picture of a photo that a browser can't show itself, or must not fetch from where it is.
 PREVIEW = Thumbnail(1024, quality=85)
+#: How the index of landmarks is called among the models that failed.
+LANDMARKS = "landmarks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class Asked:
     explain: tuple[str, ...] = ()
     attributes: bool = True
     preview: bool = False
+    landmarks: bool = False
     language: str = "en"
 
 
@@ -67,12 +81,15 @@ class _Got:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to decode: ``inputs`` and ``map_inputs`` are each model's places in ``wanted``, ``preview`` that of one."""
+    """What to decode: ``inputs`` and ``map_inputs`` are each model's places in ``wanted``, ``preview`` that of one and
+    ``landmarks`` that of what the index of landmarks looks at.
+    """
 
     wanted: tuple[Wanted, ...]
     inputs: tuple[int, ...]
     map_inputs: tuple[int | None, ...]
     preview: int | None
+    landmarks: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ class _Heard:
     """What came of a photo: answers and failures, the photo itself, and when each step was over."""
 
     said: list[Said]
+    landmark: LandmarkSaid | None
     failures: list[Row]
     photo: Photo
     name: str | None
@@ -100,8 +118,10 @@ class Answering:
         fetcher: Fetcher | None,
         samples: Sequence[SamplePicture],
         metrics: Metrics,
+        landmarks: Landmarks | None = None,
     ) -> None:
         self._inference, self._decoders, self._fetcher, self._metrics = inference, decoders, fetcher, metrics
+        self._landmarks = landmarks
         self._samples = {sample.id: sample for sample in samples}
         # Downloads wait for strangers; they must not take the threads that files are read in.
         self._downloads: Executor = ThreadPoolExecutor(8, thread_name_prefix="veduta-download")
@@ -124,6 +144,8 @@ class Answering:
         }
         if len(asked.models) > 1 and len(heard.said) > 1:
             values["comparison"] = _comparison(heard.said, asked)
+        if heard.landmark is not None:
+            values["landmark"] = landmark_values(heard.landmark, asked.language)
         values["timings"] = {
             "receive": _milliseconds(began, heard.received),
             "decode": _milliseconds(heard.received, heard.decoded),
@@ -155,14 +177,22 @@ class Answering:
         if not usable:
             raise _unusable(asked.models[0].name)
         _check_labels(usable, asked.explain)
-        plan = _plan(usable, asked)
+        looks = None
+        if asked.landmarks:
+            looks, unusable = await self._landmark_input()
+            failures += unusable
+        plan = _plan(usable, asked, looks)
         photo = await self._decode(got, plan)
         decoded = time.perf_counter()
         said, failed = await self._ask_models(usable, photo, plan, asked)
+        landmark = None
+        if looks is not None:
+            landmark, unusable = await self._ask_landmarks(photo, plan, looks, said)
+            failures += unusable
         predicted = time.perf_counter()
         self._metrics.answered(decoded - received, predicted - decoded)
         preview = None if plan.preview is None else cast("bytes", photo.inputs[plan.preview])
-        return _Heard(said, failures + failed, photo, got.name, preview, received, decoded, predicted)
+        return _Heard(said, landmark, failures + failed, photo, got.name, preview, received, decoded, predicted)
 
     async def _get(self, source: PhotoSource) -> _Got:
         if source.file is not None:
@@ -230,8 +260,35 @@ class Answering:
             raise problems[0]
         return said, failures
 
+    async def _landmark_input(self) -> tuple[Preprocessing | None, list[Row]]:
+        """What the index of landmarks looks at, or the failure that tells why it can't be asked.
 
-def _plan(models: Sequence[Known], asked: Asked) -> _Plan:
+        Raises ProblemError where the server has none.
+        """
+        if self._landmarks is None:
+            raise ProblemError(
+                404, "no_landmarks", "This server has no index of landmarks; leave landmarks=true out of the question."
+            )
+        try:
+            await self._landmarks.refresh()
+        except VedutaError as error:
+            return None, [_landmark_failure(error)]
+        return self._landmarks.preprocessing, []
+
+    async def _ask_landmarks(
+        self, photo: Photo, plan: _Plan, looks: Preprocessing, said: Sequence[Said]
+    ) -> tuple[LandmarkSaid | None, list[Row]]:
+        """Which landmark the photo shows, or why the index gives no answer; the first model with a scene has a say."""
+        assert self._landmarks is not None
+        assert plan.landmarks is not None
+        scene = next((found for each in said if (found := Scene.of(each.prediction)) is not None), None)
+        try:
+            return await self._landmarks.recognise(photo, plan.landmarks, looks, scene), []
+        except VedutaError as error:
+            return None, [_landmark_failure(error)]
+
+
+def _plan(models: Sequence[Known], asked: Asked, looks: Preprocessing | None) -> _Plan:
     wanted: list[Wanted] = []
 
     def place(one: Wanted) -> int:
@@ -247,7 +304,8 @@ def _plan(models: Sequence[Known], asked: Asked) -> _Plan:
         map_input = model.map_input if explained else None
         map_inputs.append(None if map_input is None else place(map_input))
     preview = place(PREVIEW) if asked.preview else None
-    return _Plan(tuple(wanted), tuple(inputs), tuple(map_inputs), preview)
+    landmarks = None if looks is None else place(looks)
+    return _Plan(tuple(wanted), tuple(inputs), tuple(map_inputs), preview, landmarks)
 
 
 def _own_labels(model: Known, explain: Sequence[str]) -> tuple[str, ...]:
@@ -293,6 +351,15 @@ def _model_problem(name: str, error: BaseException) -> ProblemError:
         log.error("model failed", model=name, error=f"{type(error).__name__}: {error}")
         return _unusable(name)
     return problem_of(error)
+
+
+def _landmark_failure(error: VedutaError) -> Row:
+    """What a failure of the index is to a client, in the place of a model's: no paths of this machine."""
+    if isinstance(error, LandmarkIndexError | BundleError) and not isinstance(error, BundleBusy):
+        log.error("landmarks can't be named", error=f"{type(error).__name__}: {error}")
+        detail = "The index of landmarks can't be used; the server's log tells why."
+        return _failure(LANDMARKS, ProblemError(500, "landmarks_unusable", detail))
+    return _failure(LANDMARKS, problem_of(error))
 
 
 def _unusable(name: str) -> ProblemError:

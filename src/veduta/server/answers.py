@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from veduta.images.limits import printable
-from veduta.jobs.rows import Row, environment_values, evidence_values, probability
+from veduta.jobs.rows import Row, environment_values, evidence_values, named_landmark, probability
+from veduta.jobs.rows import landmark_values as jobs_values
 from veduta.labels.taxonomy import Taxonomy
 from veduta.labels.translations import coarse_name, name_of
 from veduta.recognition.scoring import best
 from veduta.recognition.tagger import Tagger
 from veduta.records import Attribute, Combined, Facts, Label, Prediction, Score
+from veduta.server.landmarks import LandmarkSaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,20 @@ def prediction_values(said: Said, language: str, top_k: int, attributes: bool) -
         values["heatmaps"] = [_map_values(each, language) for each in said.maps]
     values["milliseconds"] = round(said.milliseconds, 2)
     return values
+
+
+def landmark_values(said: LandmarkSaid, language: str) -> Row:
+    """Which landmark, or none and why; the nearest reference photos by their pictures, for their paths are private."""
+    answer = said.answer
+    values = named_landmark(jobs_values(answer), language)
+    values["references"] = [
+        {
+            "similarity": probability(each.similarity),
+            **({} if picture is None else {"image": _data_url("image/jpeg", picture)}),
+        }
+        for each, picture in zip(answer.references, said.pictures, strict=True)
+    ]
+    return values | {"embedding_id": answer.embedding_id, "milliseconds": round(said.milliseconds, 2)}
 
 
 def score_values(scores: Sequence[Score], language: str) -> list[Row]:

@@ -19,9 +19,11 @@ from veduta.recognition.tagger_cache import TaggerCache
 from veduta.server.answering import Answering
 from veduta.server.catalogue import Catalogue
 from veduta.server.inference import Inference
+from veduta.server.landmarks import Landmarks
 from veduta.server.metrics import Metrics
 from veduta.server.places import Places
 from veduta.server.settings import Settings
+from veduta.workflows.landmarks import index_path
 
 if TYPE_CHECKING:
     from veduta.images.fetch import Fetcher
@@ -45,6 +47,7 @@ class House:
     places: Places
     metrics: Metrics
     fetcher: Fetcher | None
+    landmarks: Landmarks | None
     #: Of all batches together no more photos are worked on, nor in memory, than are decoded at a time.
     batch_room: asyncio.Semaphore
     warm: bool = False
@@ -69,15 +72,21 @@ class House:
             from veduta.images.fetch import Fetcher as Guarded
 
             fetcher = Guarded(limits=settings.fetch_limits, proxy=settings.proxy)
+        landmarks = None
+        if settings.landmarks is not None:
+            landmarks = Landmarks(index_path(settings.landmarks), settings.computing_threads)
         answering = Answering(
             inference=inference,
             decoders=decoders,
             fetcher=fetcher if settings.fetch else None,
             samples=installed(),
             metrics=metrics,
+            landmarks=landmarks,
         )
         room = asyncio.Semaphore(settings.decoding_processes)
-        return cls(settings, catalogue, cache, inference, decoders, answering, places, metrics, fetcher, room)
+        return cls(
+            settings, catalogue, cache, inference, decoders, answering, places, metrics, fetcher, landmarks, room
+        )
 
     @staticmethod
     def of(request: Request) -> House:
@@ -106,6 +115,8 @@ class House:
         self.answering.close()
         self.inference.close()
         self.decoders.close()
+        if self.landmarks is not None:
+            self.landmarks.close()
         self.cache.evict_all()
         if self.fetcher is not None:
             self.fetcher.close()
@@ -114,6 +125,8 @@ class House:
     def _warm_up(self) -> None:
         with self.cache.use(self.settings.default_model) as tagger:
             tagger.warm_up()
+        if self.landmarks is not None:
+            self.landmarks.warm_up()
 
 
 def _load(folder: Path, settings: Settings) -> Tagger:

@@ -10,13 +10,14 @@ from veduta.explanation.saliency import explained_head
 from veduta.labels.taxonomy import Taxonomy
 from veduta.labels.translations import LANGUAGES
 from veduta.models.bundle import CARD, GRAPH, Bundle
+from veduta.recognition.landmarks.index import LandmarkIndex
 from veduta.recognition.tagger_cache import TaggerCache
 from veduta.server.answers import named
 from veduta.server.catalogue import Known
 from veduta.server.house import House
 from veduta.server.predictions import InLanguage, problems
 from veduta.server.problems import ProblemError
-from veduta.server.schema import LabelOut, ModelOut, ModelPageOut, ModelsOut
+from veduta.server.schema import LabelOut, LandmarksOut, ModelOut, ModelPageOut, ModelsOut
 
 router = APIRouter()
 
@@ -34,6 +35,7 @@ def list_models(request: Request) -> ModelsOut:
         languages=list(LANGUAGES),
         max_upload_bytes=house.settings.max_upload_bytes,
         models=models,
+        landmarks=None if house.landmarks is None else _landmarks(house.landmarks.index),
     )
 
 
@@ -56,6 +58,16 @@ def show_model(
         LabelOut(**named(label, language), environment=label.environment, coarse=label.coarse) for label in labels
     ]
     return ModelPageOut(**_values(known, house.cache), card=_card(known.bundle), all_labels=all_labels)
+
+
+def _landmarks(index: LandmarkIndex) -> LandmarksOut:
+    return LandmarksOut(
+        index=index.name,
+        landmarks=len(index),
+        model=index.embedding.model,
+        false_alarms=index.thresholds.false_alarms,
+        judged_on=index.thresholds.judged_on,
+    )
 
 
 def _values(known: Known, cache: TaggerCache) -> dict[str, Any]:

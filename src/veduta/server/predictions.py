@@ -37,6 +37,9 @@ Explain = Annotated[
 ]
 Attributes = Annotated[bool, Query(description="attributes of the place, from models that tell any")]
 Preview = Annotated[bool, Query(description="a picture of the upright photo, at most 1024 pixels long")]
+AskLandmarks = Annotated[
+    bool, Query(description="which landmark the photo shows, or none, where the server has an index")
+]
 InLanguage = Annotated[Language, Query(description="the language of names; ids are the same in all")]
 
 
@@ -48,11 +51,12 @@ async def _asked(
     explain: Explain = None,
     attributes: Attributes = True,
     preview: Preview = False,
+    landmarks: AskLandmarks = False,
     language: InLanguage = "en",
 ) -> Asked:
     """The query of a request; raises ProblemError for a model that is not there."""
     chosen = tuple(House.of(request).catalogue.chosen(models or ()))
-    return Asked(chosen, top_k, heatmap, tuple(dict.fromkeys(explain or ())), attributes, preview, language)
+    return Asked(chosen, top_k, heatmap, tuple(dict.fromkeys(explain or ())), attributes, preview, landmarks, language)
 
 
 Question = Annotated[Asked, Depends(_asked)]

@@ -21,6 +21,7 @@ from veduta.models import memory
 from veduta.server.catalogue import Catalogue
 from veduta.server.problems import ProblemError
 from veduta.server.settings import PREFIX, Settings
+from veduta.workflows.landmarks import load_landmarks
 
 #: The environment carries the settings to worker processes, which uvicorn starts anew.
 _HANDED_ON = "VEDUTA_SERVER_HANDED_ON"
@@ -31,7 +32,8 @@ _IDLE_SECONDS = 15
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; what is under way then is answered first.
 
-    Raises UsageError where the address can't be listened on, the default model is not there, or keys can't be read.
+    Raises UsageError where the address can't be listened on, the default model is not there, or keys can't be read,
+    and what opening the index of landmarks raises.
     """
     import uvicorn
 
@@ -40,8 +42,10 @@ def serve(settings: Settings) -> None:
     _check_address(settings.host, settings.port)
     _check_default_model(settings)
     settings.all_keys()
+    # Made and closed: an index or a proxy that can't be used would else be told in the midst of the start.
+    if settings.landmarks is not None:
+        load_landmarks(settings.landmarks).index.close()
     if settings.fetch:
-        # Made and closed: a proxy that can't be meant would else be told in the midst of the start.
         Fetcher(limits=settings.fetch_limits, proxy=settings.proxy).close()
     _raise_descriptor_limit()
     memory.share_arenas()

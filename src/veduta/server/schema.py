@@ -98,7 +98,7 @@ class PredictionOut(Answered):
 
 
 class FailureOut(Answered):
-    """A model that gave no answer, and why; the others' answers stand."""
+    """A model that gave no answer, and why; the others' answers stand. The index of landmarks counts as one."""
 
     model: str
     code: str
@@ -146,6 +146,45 @@ class ComparisonOut(Answered):
     apart: list[str]
 
 
+class CandidateOut(Named):
+    """A landmark that the photo resembles, by the largest cosine with its reference vectors, and what is needed.
+
+    ``rejection`` is absent where nothing speaks against it; ``reason`` says it in words.
+    """
+
+    city: str | None = None
+    position: tuple[float, float] | None = Field(None, description="latitude and longitude in degrees")
+    similarity: float
+    threshold: float
+    rejection: Literal["similarity", "scene", "position"] | None = None
+    reason: str | None = None
+
+
+class ReferenceOut(Answered):
+    """A reference photo of the landmark, else of the first candidate, and how much the photo resembles it."""
+
+    similarity: float
+    image: str | None = Field(None, description="a data URL of a small JPEG, where the index keeps one")
+
+
+class LandmarkOut(Answered):
+    """Which landmark the photo shows; ``id`` and ``name`` are null where it shows none, and ``reason`` says why.
+
+    ``candidates`` are those that it resembles most, best first; ``margin`` is how much more it resembles the first than
+    the second.
+    """
+
+    id: str | None
+    name: str | None
+    reason: str | None = None
+    margin: float | None = None
+    candidates: list[CandidateOut]
+    references: list[ReferenceOut]
+    index: str
+    embedding_id: str
+    milliseconds: float
+
+
 class PhotoOut(Answered):
     """The photo's own facts; where and when it was taken is never told."""
 
@@ -176,6 +215,7 @@ class AnswerOut(Answered):
     predictions: list[PredictionOut]
     failures: list[FailureOut]
     comparison: ComparisonOut | None = None
+    landmark: LandmarkOut | None = None
     timings: TimingsOut
 
 
@@ -238,13 +278,26 @@ class ModelOut(Answered):
     metrics: list[MetricOut] | None = None
 
 
+class LandmarksOut(Answered):
+    """The index of landmarks that may be asked: how many it has, and what its thresholds were chosen for."""
+
+    index: str
+    landmarks: int
+    model: str = Field(description="whose embedding it was made by")
+    false_alarms: float = Field(description="the wanted share of photos without a landmark that get one")
+    judged_on: int = Field(
+        description="photos without a landmark that the thresholds were chosen by; 0: they are a guess"
+    )
+
+
 class ModelsOut(Answered):
-    """All models, by name, and the one that answers where none is named."""
+    """All models, by name, and the one that answers where none is named; ``landmarks`` where the server names any."""
 
     default: str
     languages: list[str]
     max_upload_bytes: int
     models: list[ModelOut]
+    landmarks: LandmarksOut | None = None
 
 
 class LabelOut(Named):

@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     memory_mb: int = Field(1500, ge=64, description="memory for models of one process; the least used leave")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="what models compute in")
 
+    landmarks: str | None = Field(None, description="the index of landmarks that may be asked, by name or file")
+
     max_upload_mb: float = Field(20, gt=0, le=1024, description="the largest photo")
     max_batch_files: int = Field(32, ge=1, le=1000, description="photos of one batch")
     max_batch_mb: float = Field(100, gt=0, le=16384, description="all photos of one batch together")

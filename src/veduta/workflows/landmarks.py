@@ -62,7 +62,7 @@ def embedder_of(index: IndexFile, model: str | Path | None = None, *, threads: i
     return embedder
 
 
-def recogniser_of(
+def load_landmarks(
     index: str | Path = DEFAULT, model: str | Path | None = None, *, threads: int | None = None
 ) -> LandmarkRecogniser:
     """What names landmarks by an index, by its name or file. Raises what opening it and its model raises."""

@@ -30,6 +30,8 @@ MAX_NAME = 200
 #: So many numbers may an embedding have.
 MAX_SIZE = 4096
 MAX_VECTORS = 64
+#: Bytes of a reference photo's thumbnail; one of 320 pixels has some 20,000.
+MAX_THUMBNAIL = 200_000
 
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -188,6 +190,15 @@ class IndexFile:
             self._reference(row)
             for row in self._rows(f"SELECT {columns} FROM photos WHERE landmark = ? ORDER BY rowid", (id,))
         ]
+
+    def thumbnail(self, id: str, path: str) -> bytes | None:
+        """The small JPEG of a landmark's photo by its path, None where none is kept or it is something else."""
+        rows = self._rows("SELECT thumbnail FROM photos WHERE landmark = ? AND path = ?", (id, path))
+        picture = rows[0][0] if rows else None
+        small_jpeg = (
+            isinstance(picture, bytes) and picture.startswith(b"\xff\xd8\xff") and len(picture) <= MAX_THUMBNAIL
+        )
+        return picture if small_jpeg else None
 
     def photo_counts(self) -> dict[str, int]:
         """How many photos each landmark has, by id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +134,14 @@ class LandmarkRecogniser:
                 chosen = found
             candidates.append(found)
         margin = float(similarities[0] - similarities[1]) if len(places) > 1 else None
-        shown = chosen or (candidates[0] if candidates else None)
-        return LandmarkAnswer(
+        answer = LandmarkAnswer(
             landmark=None if chosen is None else chosen.landmark,
             candidates=tuple(candidates),
             margin=margin,
-            references=() if shown is None else index.nearest_photos(shown.landmark.id, embedding, REFERENCES),
+            references=(),
             index=index.name,
             embedding_id=index.embedding.embedding_id,
         )
+        if answer.shown is None:
+            return answer
+        return replace(answer, references=index.nearest_photos(answer.shown.id, embedding, REFERENCES))

@@ -4,6 +4,7 @@ import { question } from "./api.js";
 import { comparison } from "./comparison.js";
 import { ICONS, byId, element, foreign, icon, safe } from "./dom.js";
 import { attributes, bars, calibration, code, facts, first, fits, headline } from "./parts.js";
+import { landmarkSection } from "./landmark.js";
 import { makePicture } from "./picture.js";
 import { query, settings } from "./settings.js";
 import { decimal, milliseconds, share, word } from "./words.js";
@@ -109,15 +110,16 @@ export function wait(cancel) {
 /** Draws the answer of the subject. */
 export function draw() {
   const { subject, label, cards, below, home, picture, aside } = view;
-  const { predictions, failures, comparison: compared } = subject.answer;
+  const { predictions, failures, comparison: compared, landmark } = subject.answer;
   const several = predictions.length + failures.length > 1;
   home.classList.toggle("misfit", predictions.length > 0 && predictions.every((each) => !fits(each)));
   cards.hidden = !several;
   if (several) {
     label.replaceChildren(compared && (compared.groups.length || compared.apart.length) ? comparison(compared, predictions) : headline(predictions[0] ?? empty()));
+    if (landmark) label.append(landmarkSection(landmark));
     cards.replaceChildren(...predictions.map((each) => card(each, compared?.apart.includes(each.model.name))), ...failures.map(failure));
   } else {
-    label.replaceChildren(...(predictions.length ? whole(predictions[0]) : failures.map(failure)));
+    label.replaceChildren(...(predictions.length ? whole(predictions[0], landmark) : failures.map(failure)));
     cards.replaceChildren();
   }
   aside.replaceChildren(element("details", { class: "block", open: !several || null, "data-testid": "facts" }, element("summary", { text: word("details") }), answerFacts()));
@@ -136,9 +138,10 @@ function chooser(prediction) {
 const section = (key, ...children) => element("section", {}, element("h3", { text: word(key) }), children);
 
 /** One model's answer, piece by piece. */
-function whole(prediction) {
+function whole(prediction, landmark) {
   const fitting = fits(prediction);
   const made = [headline(prediction)];
+  if (landmark) made.push(landmarkSection(landmark));
   const scenes = prediction.coarse || prediction.task === "multi_label" ? "scenes" : "labels";
   made.push(element("div", { "data-model": prediction.model.name, "data-testid": "scenes" }, section(fitting ? scenes : "nearest", bars(prediction.scores, { faded: !fitting, choose: chooser(prediction) }))));
   if (prediction.coarse?.length) made.push(element("div", { "data-testid": "everyday" }, section("coarse", bars(prediction.coarse, { faded: !fitting }))));

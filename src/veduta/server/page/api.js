@@ -119,7 +119,7 @@ export async function picture(path) {
 }
 
 /** What is asked, as the query of POST /v1/predictions. */
-export function question({ models = [], topK = 5, heatmap = false, explain = [], attributes = true, preview = false, language = "en" }) {
+export function question({ models = [], topK = 5, heatmap = false, explain = [], attributes = true, preview = false, landmarks = false, language = "en" }) {
   const asked = [];
   if (models.length) asked.push(`models=${models.map(encodeURIComponent).join(",")}`);
   asked.push(`top_k=${topK}`);
@@ -127,6 +127,7 @@ export function question({ models = [], topK = 5, heatmap = false, explain = [],
   else if (heatmap) asked.push("heatmap=true");
   if (!attributes) asked.push("attributes=false");
   if (preview) asked.push("preview=true");
+  if (landmarks) asked.push("landmarks=true");
   asked.push(`language=${language}`);
   return asked.join("&");
 }

@@ -5,6 +5,7 @@ import { sentence, tell } from "./alert.js";
 import { together } from "./comparison.js";
 import { save } from "./csv.js";
 import { byId, element, foreign, safe } from "./dom.js";
+import { found } from "./landmark.js";
 import { check, thumbnail } from "./photos.js";
 import { bars, first, fits } from "./parts.js";
 import { settings } from "./settings.js";
@@ -233,6 +234,7 @@ function content(answer) {
   const tags = [
     environment && element("li", { class: `tag ${environment.kind === "outdoor" ? "outdoor" : "indoor"}` }, element("span", { text: word(environment.kind) }), element("small", { text: decimal(environment.margin) })),
     group && element("li", { class: "tag line", text: verdict(group) }),
+    found(answer.landmark) && element("li", { class: "tag landmark" }, foreign(answer.landmark.name)),
     ...answer.photo.marks.map((mark) => element("li", { class: "tag line", text: word(mark) })),
   ].filter(Boolean);
   const heading = unfit || !top

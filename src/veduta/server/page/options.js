@@ -26,6 +26,7 @@ export function ordered({ default: first, models }) {
 
 export function know(models) {
   known = { ...models, models: ordered(models) };
+  settings.landmarks = Boolean(models.landmarks);
   draw();
 }
 

@@ -2,8 +2,11 @@
 
 const MOST_LABELS = 100;
 
-/** models: names, ["all"], or none for the server's default; source: {sample} or {url} of the photo, or null. */
-export const settings = { models: [], topK: 5, heatmap: true, language: "en" };
+/**
+ * models: names, ["all"], or none for the server's default; source: {sample} or {url} of the photo, or null.
+ * landmarks: whether the server names any, which no address says.
+ */
+export const settings = { models: [], topK: 5, heatmap: true, landmarks: false, language: "en" };
 
 export function read(query = location.search) {
   const asked = new URLSearchParams(query);
