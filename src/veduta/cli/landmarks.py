@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,8 @@ from veduta.cli.landmarks_collect import collect
 from veduta.cli.landmarks_train import train
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from veduta.recognition.landmarks.enrolment import Enrolled
     from veduta.workflows.judge_landmarks import Judged
 
@@ -303,35 +305,46 @@ def _tell_enrolled(enrolled: Enrolled, path: Path) -> None:
 
 
 def _tell_judged(judged: Judged) -> None:
-    from rich.table import Table
-
     from veduta.cli.model_facts import plain_console
 
     values = judged.values()
-    rows = {"photos as they are": values["photos"]}
+    columns = {"photos as they are": values["photos"]}
     if "with_people" in values:
-        rows["people covering 20 to 40 %"] = values["with_people"]
-    rows |= {f"enrolled from {shots}": figures for shots, figures in values.get("enrolled_from", {}).items()}
-    table = Table(
-        "", "landmarks right", "others refused", "at 1 % false alarms", "at 0.1 %", "were all landmarks", "GAP",
-        "precision, recall by landmark",
-    )  # fmt: skip
-    for name, figures in rows.items():
-        means = figures["by_landmark"]
-        table.add_row(
-            name,
-            *(_share(figures.get(key)) for key in ("landmarks", "others", "landmarks_at_0.01", "landmarks_at_0.001")),
-            _share(figures["closed_set"]),
-            f"{figures['gap']:.3f}",
-            f"{means['precision']:.1%}, {means['recall']:.1%} of {means['landmarks']}",
-        )
-    plain_console().print(table)
+        columns["people over 20 to 40 %"] = values["with_people"]
+    plain_console().print(_table_of(columns))
+    if "enrolled_from" in values:
+        few = values["enrolled_from"].items()
+        plain_console().print(_table_of({f"enrolled from {shots}": figures for shots, figures in few}))
     if judged.unreadable:
         print(f"{judged.unreadable:,} photos can't be read and were left out", file=sys.stderr)
 
 
-def _share(values: dict[str, float | list[float]] | None) -> str:
+_SHARES = {
+    "landmarks right": "landmarks",
+    "others refused": "others",
+    "right at 1 % false alarms": "landmarks_at_0.01",
+    "right at 0.1 %": "landmarks_at_0.001",
+    "right, were all landmarks": "closed_set",
+}
+
+
+def _table_of(columns: dict[str, dict[str, Any]]) -> Table:
+    """Figures by rows, each with its interval below it, so that the table fits a terminal of 80 letters."""
+    from rich.table import Table
+
+    table = Table("", *columns)
+    for name, key in _SHARES.items():
+        if any(key in figures for figures in columns.values()):
+            table.add_row(name, *(_share(figures.get(key)) for figures in columns.values()))
+    table.add_row("GAP", *(f"{figures['gap']:.3f}" for figures in columns.values()))
+    for key in ("precision", "recall"):
+        means = [figures["by_landmark"] for figures in columns.values()]
+        table.add_row(f"{key} by landmark", *(f"{each[key]:.1%} of {each['landmarks']}" for each in means))
+    return table
+
+
+def _share(values: dict[str, Any] | None) -> str:
     if values is None:
         return ""
-    lower, upper = values["interval"]  # type: ignore[misc]
-    return f"{values['value']:.1%} of {values['count']:,} ({lower:.1%} to {upper:.1%})"
+    lower, upper = values["interval"]
+    return f"{values['value']:.1%} of {values['count']:,}\n({lower:.1%} to {upper:.1%})"

@@ -2,95 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from veduta.cli import landmarks_train_options as asked
 from veduta.cli import options as given
 from veduta.cli.job import say, stages
 
 
 def train(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            parser=given.path,
-            metavar="DATA",
-            help="A folder with a folder of photos for each landmark, or a manifest.",
-            show_default=False,
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", parser=given.path, metavar="<path>", help="The folder of the run.", show_default=False
-        ),
-    ],
-    others: Annotated[
-        list[str],
-        typer.Option("--others", help="Photos that show no landmark, to train with; repeatable.", show_default=False),
-    ],
-    judge_by: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="More photos without landmarks, never trained with: the thresholds are chosen by them; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    table: Annotated[
-        Path | None,
-        typer.Option(
-            parser=given.path,
-            metavar="<path>",
-            help="A table of landmarks, as collect writes it: names, cities and positions for the index.",
-            show_default=False,
-        ),
-    ] = None,
-    people: Annotated[
-        Path | None,
-        typer.Option(
-            parser=given.path,
-            metavar="<path>",
-            help="A folder of cut-out people (PNG, WebP with transparency) to paste into training photos.",
-            show_default=False,
-        ),
-    ] = None,
-    people_rate: Annotated[
-        float | None, typer.Option(help="The share of training photos that get one.", show_default="0.3")
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Start from these: a model, a file, hub or hub:NAME.", show_default="places100"),
-    ] = None,
-    architecture: Annotated[
-        str | None, typer.Option("--arch", help="The network of the weights.", show_default="that of the weights")
-    ] = None,
-    loss: Annotated[str, typer.Option(help="arcface, or center (softmax with center loss).")] = "arcface",
-    margin: Annotated[float | None, typer.Option(help="ArcFace's margin, in radians.", show_default="0.3")] = None,
-    center_weight: Annotated[
-        float | None, typer.Option(help="How much the center loss counts.", show_default="0.01")
-    ] = None,
-    train_last: Annotated[
-        int | None,
-        typer.Option(min=0, help="So many blocks at the end learn, beside the new layers.", show_default="4"),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Photos are seen as squares of this side.", show_default="288")
-    ] = None,
-    embedding: Annotated[
-        int | None, typer.Option(help="How many numbers the embedding has.", show_default="256")
-    ] = None,
-    outliers: Annotated[
-        float, typer.Option(help="Drop this share of the landmarks' photos: those that fit the others least.")
-    ] = 0.0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Times through all photos.", show_default="12")] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate of the blocks.", show_default="3e-4")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Photos a step.", show_default="64")] = None,
-    false_alarms: Annotated[
-        float, typer.Option(help="The share of photos without a landmark that may be told to show one.")
-    ] = 0.01,
-    seed: Annotated[int | None, typer.Option(min=0, help="Draws what is left to chance.", show_default="0")] = None,
+    data: asked.Data,
+    out: asked.Out,
+    others: asked.Others,
+    judge_by: asked.JudgeBy = None,
+    table: asked.Table = None,
+    people: asked.People = None,
+    people_rate: asked.PeopleRate = None,
+    weights: asked.Weights = None,
+    architecture: asked.Architecture = None,
+    loss: asked.Loss = "arcface",
+    margin: asked.Margin = None,
+    center_weight: asked.CenterWeight = None,
+    train_last: asked.TrainLast = None,
+    size: asked.Size = None,
+    embedding: asked.Embedding = None,
+    outliers: asked.Outliers = 0.0,
+    epochs: asked.Epochs = None,
+    rate: asked.Rate = None,
+    batch_size: asked.BatchSize = None,
+    false_alarms: asked.FalseAlarms = 0.01,
+    seed: asked.Seed = None,
     threads: given.Threads = None,
     quiet: given.Quiet = False,
 ) -> None:
@@ -122,8 +62,8 @@ def train(
         raise UsageError(f"the loss {loss!r} is not known; give arcface or center.")
     if people is None and people_rate is not None:
         raise UsageError("--people-rate says how often people are pasted in; say which ones (--people).")
-    asked = {"epochs": epochs, "learning_rate": rate, "batch_size": batch_size, "train_last": train_last, "seed": seed}
-    schedule = replace(SCHEDULE, **_given(asked))
+    turned = {"epochs": epochs, "learning_rate": rate, "batch_size": batch_size, "train_last": train_last, "seed": seed}
+    schedule = replace(SCHEDULE, **_given(turned))
     if people_rate is not None:
         schedule = replace(schedule, augmentation=replace(schedule.augmentation, people=people_rate))
     recipe = LandmarkRecipe(
