@@ -23,6 +23,7 @@ BENCHMARKS = {
     "duplicates": "bench.duplicates",
     "label-sets": "bench.label_sets",
     "landmark-search": "bench.landmark_search",
+    "landmarks": "bench.landmarks",
     "transfer": "bench.transfer",
     "new-classes": "bench.new_classes",
     "names-only": "bench.names_only",
@@ -33,8 +34,8 @@ BENCHMARKS = {
     "soak": "bench.soak",
 }
 
-#: Trainings and loads of ten minutes to an hour, each run by its own name.
-LONG = ("transfer", "new-classes", "names-only", "serving", "soak")
+#: Trainings and loads of ten minutes to hours, each run by its own name.
+LONG = ("landmarks", "transfer", "new-classes", "names-only", "serving", "soak")
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ People = Annotated[
     ),
 ]
 PeopleRate = Annotated[
-    float | None, typer.Option(help="The share of training photos that get one.", show_default="0.3")
+    float | None, typer.Option(help="The share of training photos that get one.", show_default="0.6")
 ]
 Weights = Annotated[
     str | None,
@@ -73,7 +73,7 @@ Embedding = Annotated[int | None, typer.Option(help="How many numbers the embedd
 Outliers = Annotated[
     float, typer.Option(help="Drop this share of the landmarks' photos: those that fit the others least.")
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Times through all photos.", show_default="12")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Times through all photos.", show_default="20")]
 Rate = Annotated[float | None, typer.Option(help="Learning rate of the blocks.", show_default="3e-4")]
 BatchSize = Annotated[int | None, typer.Option(min=2, help="Photos a step.", show_default="64")]
 FalseAlarms = Annotated[

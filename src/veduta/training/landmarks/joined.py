@@ -2,15 +2,14 @@
 
 The trained blocks have seen a few landmarks and forget some of what tells others apart, or tells a bridge from a cat.
 So the graph keeps both, the trained blocks and the untouched ones behind the same lower layers; either answer is scaled
-to length one, they are put side by side, and the principal components of training photos make one short vector of them,
-partly whitened (Jégou and Chum 2012, "Negative Evidences and Co-occurrences in Image Retrieval: The Benefit of PCA and
-Whitening"). ``docs/landmarks.md`` tells what each part brings.
+to length one, they are put side by side, and learned whitening makes one short vector of them. ``docs/landmarks.md``
+tells what each part brings.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -18,16 +17,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from veduta.errors import TrainingError
+from veduta.training.augment import augment
 from veduta.training.landmarks.network import EmbeddingHead
+from veduta.training.landmarks.whitening import learned_whitening
 from veduta.training.networks import SceneNetwork
 from veduta.training.normalise import Normalise
 from veduta.training.photo_sets import PhotoSet
+from veduta.training.schedules import Schedule
 
 #: How loud the untouched network speaks beside the trained one.
 UNTOUCHED = 1.0
-#: The power of whitening: 0 keeps the components as they are, 1 makes all of them as loud.
-WHITENING = 0.65
+#: So many changed views of each training photo tell what should count for little.
+VIEWS = 2
+
+_TOGETHER = 32
 
 
 class Branches(nn.Module):
@@ -60,8 +63,11 @@ class JoinedHead(nn.Module):
         return torch.cat([learnt, UNTOUCHED * known], dim=1)
 
 
-def join(trained: SceneNetwork, untouched: SceneNetwork, photos: PhotoSet, size: int) -> SceneNetwork:
-    """One network of both, whose embedding has ``size`` numbers; ``photos`` are what the components are learnt from.
+def join(
+    trained: SceneNetwork, untouched: SceneNetwork, photos: PhotoSet, size: int, schedule: Schedule
+) -> SceneNetwork:
+    """One network of both, whose embedding has ``size`` numbers. What counts in it is learnt from ``photos``, the last
+    class of which shows no landmark, and from views of them that ``schedule`` changes as in the training.
 
     Raises TrainingError where there are fewer photos than numbers wanted.
     """
@@ -74,34 +80,13 @@ def join(trained: SceneNetwork, untouched: SceneNetwork, photos: PhotoSet, size:
         Branches(shared, upper, kept), size, 2, dropout=0.0, head=joined, architecture=trained.architecture
     ).eval()
     network.enlarge = trained.enlarge
-    values = np.concatenate(list(_side_by_side(network, joined, photos)))
-    mean, components = principal_components(values, size)
+    values = _side_by_side(network, joined, photos.batches(_TOGETHER))
+    views = [_side_by_side(network, joined, _changed(photos, schedule, view)) for view in range(VIEWS)]
+    origin, projection = learned_whitening(values, photos.labels.astype(np.int64), views, size)
     with torch.no_grad():
-        joined.project.weight.copy_(torch.from_numpy(components))
-        joined.project.bias.copy_(torch.from_numpy(-components @ mean))
+        joined.project.weight.copy_(torch.from_numpy(projection))
+        joined.project.bias.copy_(torch.from_numpy(-projection @ origin))
     return network
-
-
-def principal_components(
-    values: NDArray[np.float32], size: int, whitening: float = WHITENING
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The mean ``[d]`` of values ``[n, d]`` and their first ``size`` components ``[size, d]``, largest first.
-
-    Each is divided by its singular value, relative to the largest, to the power of ``whitening``.
-    Raises TrainingError for fewer values than components.
-    """
-    if min(values.shape) < size:
-        raise TrainingError(
-            f"{len(values)} photos of {values.shape[1]} numbers have no {size} components; add photos, or make the "
-            "embedding shorter."
-        )
-    mean = values.mean(axis=0, dtype=np.float64)
-    _, strengths, components = np.linalg.svd(values - mean, full_matrices=False)
-    weights = np.maximum(strengths[:size] / strengths[0], 1e-6) ** -whitening
-    # The sign of a component is arbitrary: its largest number is made positive, so that photos alone decide.
-    signs = np.sign(components[np.arange(size), np.abs(components[:size]).argmax(axis=1)])
-    wanted = components[:size] * (signs * weights)[:, None]
-    return mean.astype(np.float32), wanted.astype(np.float32)
 
 
 def pooled_features(network: SceneNetwork, photos: PhotoSet) -> NDArray[np.float32]:
@@ -109,19 +94,33 @@ def pooled_features(network: SceneNetwork, photos: PhotoSet) -> NDArray[np.float
     normalise, found = Normalise(network.enlarge), []
     network.eval()
     with torch.inference_mode():
-        for images in photos.batches(32):
+        for images in photos.batches(_TOGETHER):
             features = network.features(normalise(images).contiguous(memory_format=torch.channels_last))
             found.append(features.mean((2, 3)).numpy())
     values: NDArray[np.float32] = np.concatenate(found)
     return values
 
 
-def _side_by_side(network: SceneNetwork, head: JoinedHead, photos: PhotoSet) -> Iterator[NDArray[np.float32]]:
-    normalise = Normalise(network.enlarge)
+def _side_by_side(network: SceneNetwork, head: JoinedHead, batches: Iterable[Tensor]) -> NDArray[np.float32]:
+    normalise, found = Normalise(network.enlarge), []
     with torch.inference_mode():
-        for images in photos.batches(32):
+        for images in batches:
             features = network.features(normalise(images).contiguous(memory_format=torch.channels_last))
-            yield head.side_by_side(features).numpy()
+            found.append(head.side_by_side(features).numpy())
+    values: NDArray[np.float32] = np.concatenate(found)
+    return values
+
+
+def _changed(photos: PhotoSet, schedule: Schedule, view: int) -> Iterator[Tensor]:
+    """All photos, each changed as in an epoch that the training did not come to."""
+    side, how = schedule.side or photos.side, schedule.augmentation
+    for first in range(0, len(photos), _TOGETHER):
+        places = range(first, min(first + _TOGETHER, len(photos)))
+        changed = [
+            augment(photos.photo(place), side, how, (schedule.seed, schedule.epochs + view, place), photos.people)
+            for place in places
+        ]
+        yield torch.from_numpy(np.stack(changed))
 
 
 def _parted(trained: nn.Module, untouched: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:

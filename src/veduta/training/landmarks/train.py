@@ -27,10 +27,11 @@ from veduta.training.augment import Augmentation
 from veduta.training.checkpoints import Origin
 from veduta.training.dataset import Dataset, bundle_name, read_dataset
 from veduta.training.export import check_parity, export_graph, round_to_half
-from veduta.training.landmarks.joined import join, pooled_features, principal_components
+from veduta.training.landmarks.joined import join, pooled_features
 from veduta.training.landmarks.losses import ArcFaceLoss, CenterLoss
 from veduta.training.landmarks.network import CenteredClassifier, SubCenterClassifier, put_on_top
 from veduta.training.landmarks.outliers import DROPPED, outliers
+from veduta.training.landmarks.whitening import principal_components
 from veduta.training.left_out import tell_left_out
 from veduta.training.loop import Callbacks, Execution, train_opened
 from veduta.training.losses import LossOfBoth
@@ -60,7 +61,7 @@ _CLEANED_BY = 256
 #: convolution after them.
 SCHEDULE = Schedule(
     side=224,
-    epochs=12,
+    epochs=20,
     batch_size=64,
     learning_rate=3e-4,
     classifier_rate=10.0,
@@ -77,7 +78,7 @@ SCHEDULE = Schedule(
         grey=0.05,
         erase=0.1,
         degrade=0.35,
-        people=0.3,
+        people=0.6,
     ),
 )
 
@@ -172,7 +173,7 @@ def train_embedding(
         callbacks = Callbacks(progress.step, progress.epoch, progress.note)
         trained = train_opened(opened, network, training, validation, callbacks, loss=loss)
         progress.note("joining the trained blocks with the untouched ones")
-        joined = join(trained, untouched, photos.subset(good), recipe.embedding)
+        joined = join(trained, untouched, photos.subset(good), recipe.embedding, opened.schedule)
         progress.note("exporting, and checking the graph against torch")
         return _write(joined, validation, dataset, recipe, origin, wanted, run / "bundle")
 
