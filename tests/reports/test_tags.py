@@ -494,3 +494,24 @@ def browse(page: Path, profile: Path) -> str:
     command = [browser, *switches, f"--user-data-dir={profile}", "--virtual-time-budget=6000", "--dump-dom"]
     done = subprocess.run([*command, page.as_uri()], capture_output=True, timeout=120, check=True)
     return done.stdout.decode("utf-8", "replace")
+
+
+def test_a_landmark_comes_with_what_it_rests_on_and_none_with_its_reason(tmp_path: Path) -> None:
+    tower = {"id": "tower/porto", "name": "Tower", "city": "Porto", "similarity": 0.7, "threshold": 0.4}
+    hall = {"id": "hall", "name": "Hall", "similarity": 0.3, "threshold": 0.4, "rejection": "similarity"}
+    references = [{"path": "mine/tower.jpg", "similarity": 0.8}]
+    made = report(tmp_path)
+    made.add(row(0, landmark={"id": "tower/porto", "name": "Tower", "candidates": [tower], "references": references}))
+    made.add(row(1, landmark={"id": None, "name": None, "reason": "too little", "candidates": [hall]}))
+    made.add(row(2))
+    made.close()
+    found, refused, unasked = data_of(tmp_path, "rows")
+    assert found["landmark"] == {
+        "city": "Porto",
+        "similarity": 0.7,
+        "threshold": 0.4,
+        "name": "Tower",
+        "references": ["mine/tower.jpg"],
+    }
+    assert refused["landmark"] == {"similarity": 0.3, "threshold": 0.4, "reason": "too little", "references": []}
+    assert "landmark" not in unasked

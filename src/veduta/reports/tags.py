@@ -223,6 +223,8 @@ def _compact(row: Row, tables: _Tables) -> dict[str, Any]:
     for name in ("digest", "facts"):
         if row.get(name) is not None:
             compact[name] = row[name]
+    if row.get("landmark") is not None:
+        compact["landmark"] = _landmark(row["landmark"])
     if answers:
         compact["models"] = [{**_answer(answer, tables), "model": str(model)} for model, answer in answers.items()]
     return compact
@@ -236,6 +238,21 @@ def _answer(answer: Row, tables: _Tables) -> dict[str, Any]:
     for name in ("environment", "evidence", "model", "bundle_id", "precision"):
         if answer.get(name) is not None:
             compact[name] = answer[name]
+    return compact
+
+
+def _landmark(told: Row) -> dict[str, Any]:
+    """The landmark with its city, what it resembles and by how much; ``name`` is absent where there is none."""
+    candidates: Sequence[Row] = told.get("candidates") or ()
+    shown = next((each for each in candidates if each["id"] == told["id"]), None) or next(iter(candidates), None)
+    compact = (
+        {} if shown is None else {name: shown[name] for name in ("city", "similarity", "threshold") if name in shown}
+    )
+    if told["id"] is not None:
+        compact["name"] = told["name"]
+    if told.get("reason") is not None:
+        compact["reason"] = told["reason"]
+    compact["references"] = [each["path"] for each in told.get("references") or ()]
     return compact
 
 

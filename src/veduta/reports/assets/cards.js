@@ -74,6 +74,7 @@ veduta.cards = (() => {
       const kind = surroundings.kind === "outdoor" ? "outdoor" : "indoor";
       list.append(element("span", { class: `tag ${kind}` }, element("span", { text: word(kind) }), element("small", { text: word("margin", { n: decimal.format(surroundings.margin) }) })));
     }
+    if (row.landmark?.name) list.append(element("span", { class: "tag landmark", title: word("landmark") }, element("span", { text: safe(row.landmark.name), dir: "auto" }), element("small", { text: decimal.format(row.landmark.similarity) })));
     for (const mark of row.facts?.marks ?? []) list.append(element("span", { class: "tag mark", text: word(safe(mark)) }));
     return list;
   }
@@ -137,6 +138,21 @@ veduta.cards = (() => {
     return list;
   }
 
+  // Which landmark and why, or why none; of the reference photos their names, since the index keeps the pictures.
+  function landmark(row) {
+    const told = row.landmark;
+    if (!told) return [];
+    const { name: called, city, similarity, threshold, reason, references } = told;
+    const sentence = called ? `${decimal.format(similarity)} (${word("threshold", { n: decimal.format(threshold) })})` : safe(reason ?? "");
+    const heading = called ? safe(city ? `${called}, ${city}` : called) : word("no_landmark");
+    const files = references.map((path) => element("li", { title: safe(path) }, element("bdi", { text: base(path) })));
+    return [
+      element("h3", { text: word("landmark") }),
+      element("p", { class: "landmark" }, element("strong", { text: heading, dir: "auto" }), element("span", { text: sentence, lang: called ? null : "en", dir: "auto" })),
+      ...(files.length ? [element("ul", { class: "references" }, element("li", { text: word("references") }), ...files)] : []),
+    ];
+  }
+
   function answers(row) {
     if (!row.models) return [element("h3", { text: word("scenes") }), bars(row.scores, "labels", 20)];
     return row.models.flatMap((each) => [element("h3", { text: safe(each.model), dir: "auto" }), bars(each.scores, "labels", SHOWN)]);
@@ -153,7 +169,7 @@ veduta.cards = (() => {
     const step = (id, sign, key) => element("button", { type: "button", class: "round", id, "aria-label": word(key), text: sign });
     const head = element("header", {}, element("h2", { id: "detail-title", text: title, dir: "auto" }), step("detail-previous", "‹", "previous"), step("detail-next", "›", "next"), close);
     const coarse = row.coarse.length > 0 && [element("h3", { text: word("coarse") }), bars(row.coarse, "coarse")];
-    dialog.replaceChildren(head, element("div", { class: "columns" }, pictures, element("div", { class: "text" }, reason, tags(row), ...answers(row), ...(coarse || []), ...attributeGroups(row), facts(row))));
+    dialog.replaceChildren(head, element("div", { class: "columns" }, pictures, element("div", { class: "text" }, reason, tags(row), ...answers(row), ...(coarse || []), ...attributeGroups(row), ...landmark(row), facts(row))));
     if (row.heat) {
       pictures.classList.add("has-heat");
       pictures.append(element("button", { type: "button", class: "switch", id: "detail-heat", role: "switch" }, element("i", { "aria-hidden": "true" }), element("span", { text: word("heat") })));
