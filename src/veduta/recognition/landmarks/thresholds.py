@@ -20,8 +20,9 @@ from veduta.errors import UsageError
 FALSE_ALARMS = 0.01
 #: Fewer other photos say nothing of a landmark; the threshold is then the same for each.
 FEWEST = 30
-#: The threshold of all landmarks where there are no other photos to choose by.
-WITHOUT_OTHERS = 0.75
+#: The threshold of all landmarks where there are no other photos to choose by: with the bundled embedding and 30
+#: landmarks of 5 photos each it finds half of them, and lets through 0.4 % of everyday photos and 1 to 3 % of scenes.
+WITHOUT_OTHERS = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
