@@ -10,17 +10,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
-from veduta.errors import TrainingDiverged, TrainingError
 from veduta.training.averaging import average_of
 from veduta.training.batches import Batch, epoch_batches
 from veduta.training.curves import draw_curves
@@ -28,15 +24,25 @@ from veduta.training.dropout import share_dropout
 from veduta.training.execution import Execution, launch
 from veduta.training.freezing import freeze
 from veduta.training.frozen_statistics import fold, set_training
-from veduta.training.losses import Loss, LossOfBoth, make_loss
+from veduta.training.losses import LossOfBoth, make_loss
 from veduta.training.memory import keep_freed_memory
 from veduta.training.mixing import mix_images, mix_targets
 from veduta.training.networks import SceneNetwork, WithEmbedding
 from veduta.training.normalise import Normalise
 from veduta.training.opening import OpenRun, finished, open_run
 from veduta.training.photo_sets import PhotoSet
-from veduta.training.run_folder import BEST, CHECKPOINT, CURVES, VERSION, RunFolder
+from veduta.training.run_folder import BEST, CHECKPOINT, CURVES
 from veduta.training.schedules import Schedule, learning_rate, make_optimizer, seed_step, set_learning_rate
+from veduta.training.under_way import (
+    Callbacks,
+    EpochResult,
+    UnderWay,
+    has_checkpoint,
+    restore,
+    save,
+    save_is_due,
+    stopped,
+)
 from veduta.training.validation import CALIBRATED, Tally, figures, is_better, predict_logits
 from veduta.training.watch import LossWatch
 
@@ -54,32 +60,6 @@ __all__ = [
 
 # Seconds between two pictures of the curves: an epoch of a small network takes less than drawing.
 _DRAW_EVERY = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class EpochResult:
-    """What one epoch gave, and a row of the log.
-
-    ``training`` has the mean ``loss`` and ``top1`` or ``f1`` over the changed photos as they were trained on;
-    ``validation`` what ``validation.figures`` tells of the averaged weights. ``best``: better than all before. Epoch 0
-    is what the training starts from, where that was judged: it has no figures of training, and is never the best.
-    """
-
-    epoch: int
-    training: dict[str, float]
-    validation: dict[str, float]
-    learning_rate: float
-    best: bool
-    photos_per_second: float
-
-
-@dataclass(frozen=True, slots=True)
-class Callbacks:
-    """``step`` is told the step (from 1), how many there are, and the loss; ``note`` a sentence for people."""
-
-    step: Callable[[int, int, float], None]
-    epoch: Callable[[EpochResult], None]
-    note: Callable[[str], None]
 
 
 def train(
@@ -144,8 +124,8 @@ def train_opened(
             found = _step(going, batch)
             going.step += 1
             callbacks.step(going.step, going.steps, found)
-            if _save_is_due(going):
-                _save(going)
+            if save_is_due(going):
+                save(going)
         seconds = time.perf_counter() - began
         speed = (going.step - step_began) * schedule.batch_size / seconds
         _close_epoch(going, speed)
@@ -157,49 +137,6 @@ def train_opened(
     return network.cpu().eval()
 
 
-def has_checkpoint(run: Path) -> bool:
-    """Whether a run has something to go on from."""
-    return RunFolder(run).has(CHECKPOINT)
-
-
-@dataclass(slots=True)
-class _Going:
-    """A training under way: its parts, and where it is."""
-
-    run: OpenRun
-    callbacks: Callbacks
-    fabric: Fabric
-    network: SceneNetwork
-    forward: nn.Module
-    model: Any
-    optimizer: Optimizer
-    fabric_optimizer: Any
-    averaged: AveragedModel
-    normalise: nn.Module
-    loss: Loss | LossOfBoth
-    validation: PhotoSet
-    precision: str
-    steps_per_epoch: int
-    watch: LossWatch
-    tally: Tally
-    before: list[dict[str, Any]] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    step: int = 0
-    loss_sum: float = 0.0
-    best: float | None = None
-    last_save: float = 0.0
-    drawn: float = -math.inf
-
-    @property
-    def kept(self) -> SceneNetwork:
-        """The averaged weights, which are what is judged and left."""
-        return cast("SceneNetwork", self.averaged.module)
-
-    @property
-    def steps(self) -> int:
-        return self.steps_per_epoch * self.run.schedule.epochs
-
-
 def _start(
     run: OpenRun,
     network: SceneNetwork,
@@ -207,7 +144,7 @@ def _start(
     validation: PhotoSet,
     callbacks: Callbacks,
     loss: LossOfBoth | None,
-) -> _Going:
+) -> UnderWay:
     """Put the parts together, and go to where the run was."""
     freeze(network, run.schedule.train_last)
     classes, task, schedule = network.classifier.out_features, training.task, run.schedule
@@ -223,7 +160,7 @@ def _start(
     fabric, precision = launch(run.execution, run.share, forward, images, begun_with, run.folder.path, callbacks.note)
     optimizer = make_optimizer(network, schedule)
     model, fabric_optimizer = fabric.setup(forward, optimizer)
-    going = _Going(
+    going = UnderWay(
         run=run,
         callbacks=callbacks,
         fabric=fabric,
@@ -242,7 +179,7 @@ def _start(
         tally=Tally(task, classes),
     )
     if saved is not None:
-        _restore(going, saved)
+        restore(going, saved)
     if fabric.is_global_zero:
         about = {"precision": precision, "processes": run.share.processes, "photos": len(training), "task": task}
         about |= {"classes": classes, "best_by": run.best_by}
@@ -266,7 +203,7 @@ def _ready(network: SceneNetwork, few: Tensor, run: OpenRun, callbacks: Callback
     return fold(network, few) if frozen else network
 
 
-def _step(going: _Going, batch: Batch) -> float:
+def _step(going: UnderWay, batch: Batch) -> float:
     """One step: loss, gradients, weights, average; the loss, a mean over the whole batch."""
     device = going.fabric.device
     images = going.normalise(batch.images.to(device)).contiguous(memory_format=torch.channels_last)
@@ -284,7 +221,7 @@ def _step(going: _Going, batch: Batch) -> float:
     number = float(value)
     wrong = going.watch.see(number)
     if wrong is not None:
-        raise _stopped(going, wrong)
+        raise stopped(going, wrong)
     going.fabric_optimizer.zero_grad(set_to_none=True)
     going.fabric.backward(loss)
     if going.run.schedule.clip_norm:
@@ -298,13 +235,13 @@ def _step(going: _Going, batch: Batch) -> float:
     return number
 
 
-def _close_epoch(going: _Going, speed: float) -> None:
+def _close_epoch(going: UnderWay, speed: float) -> None:
     """Validate the averaged weights, keep them where they are the best, write checkpoint, log and curves."""
     validation = _validate(going)
     epoch = len(going.history) + 1
     found = validation.get(going.run.best_by, float(epoch))
     if not math.isfinite(validation["loss"]):
-        raise _stopped(going, f"the validation loss is {validation['loss']}")
+        raise stopped(going, f"the validation loss is {validation['loss']}")
     best = is_better(going.run.best_by, found, going.best)
     training = {"loss": going.loss_sum / going.steps_per_epoch, **going.tally.figures(going.fabric)}
     rate = learning_rate(going.run.schedule, going.step - 1, going.steps_per_epoch)
@@ -317,7 +254,7 @@ def _close_epoch(going: _Going, speed: float) -> None:
         if going.fabric.is_global_zero:
             # First what the checkpoint will speak of: killed in between, the run makes this epoch again.
             going.run.folder.save(BEST, {"epoch": epoch, "network": going.kept.state_dict()})
-    _save(going)
+    save(going)
     if going.fabric.is_global_zero:
         rows = going.before + going.history
         going.run.folder.write_log(rows)
@@ -331,7 +268,7 @@ def _close_epoch(going: _Going, speed: float) -> None:
     going.callbacks.epoch(result)
 
 
-def _validate(going: _Going) -> dict[str, float]:
+def _validate(going: UnderWay) -> dict[str, float]:
     """The figures of the averaged weights; each process answers for some of the photos."""
     photos, processes = going.validation, going.run.share.processes
     calibrated = going.run.best_by == CALIBRATED
@@ -343,77 +280,3 @@ def _validate(going: _Going) -> dict[str, float]:
     logits = torch.from_numpy(predict_logits(going.kept, photos.subset(places.numpy())))
     together = cast("Tensor", going.fabric.all_gather(logits.to(going.fabric.device))).reshape(-1, logits.shape[1])
     return figures(together[: len(photos)].cpu().numpy(), photos.labels, calibrated=calibrated)
-
-
-def _save_is_due(going: _Going) -> bool:
-    every, minutes = going.run.execution.save_steps, going.run.execution.save_minutes
-    if every and going.step % every == 0:
-        return True
-    if not minutes:
-        return False
-    late = time.monotonic() - going.last_save >= 60 * minutes
-    # Clocks differ, and a save asks all processes for their counts.
-    return bool(going.fabric.broadcast(late)) if going.run.share.processes > 1 else late
-
-
-def _save(going: _Going) -> None:
-    """Write the checkpoint, if the weights are worth it."""
-    going.last_save = time.monotonic()
-    if not going.watch.calm:
-        return
-    counts = going.tally.together(going.fabric)
-    if not going.fabric.is_global_zero:
-        return
-    weights = going.network.state_dict()
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in weights.values()):
-        raise _stopped(going, "a weight is no longer a number")
-    state = {
-        "version": VERSION,
-        "schedule": asdict(going.run.schedule),
-        "begun_with": going.run.begun_with,
-        "precision": going.precision,
-        "network": weights,
-        "averaged": going.averaged.state_dict(),
-        "optimizer": going.optimizer.state_dict(),
-        "watch": asdict(going.watch),
-        "tally": counts,
-        "history": going.history,
-        "step": going.step,
-        "loss_sum": going.loss_sum,
-        "best": going.best,
-    }
-    going.run.folder.save(CHECKPOINT, state)
-
-
-def _restore(going: _Going, saved: dict[str, Any]) -> None:
-    """Go to where the checkpoint was written. Raises TrainingError where it is of another network."""
-    try:
-        going.network.load_state_dict(saved["network"])
-        going.averaged.load_state_dict(saved["averaged"])
-        going.optimizer.load_state_dict(saved["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise TrainingError(
-            f"the checkpoint in {going.run.folder.path} is of another network; name another folder for this one."
-        ) from error
-    going.watch = LossWatch(**saved["watch"])
-    if going.fabric.is_global_zero:  # the counts of all processes together
-        going.tally.counts.copy_(saved["tally"])
-    going.history, going.step = saved["history"], saved["step"]
-    going.loss_sum, going.best = saved["loss_sum"], saved["best"]
-
-
-def _stopped(going: _Going, wrong: str) -> TrainingDiverged:
-    """Why it stopped, and how to go on: not in this folder, which belongs to the rate that failed."""
-    folder, rate = going.run.folder, going.run.schedule.learning_rate
-    kept = next((name for name in (BEST, CHECKPOINT) if folder.has(name)), None)
-    again = f"nothing is kept in {folder.path} yet: start again with a learning rate below {rate:g}"
-    if kept is not None:
-        named = "" if going.network.architecture is None else f" --architecture {going.network.architecture}"
-        what = "best epoch" if kept == BEST else "last good state"
-        again = (
-            f"the {what} is kept: start again from it with --weights {folder.path / kept}{named}, another --out and a "
-            f"--rate below {rate:g}"
-        )
-    return TrainingDiverged(
-        f"{wrong} at step {going.step + 1} of {going.steps} (epoch {len(going.history) + 1}); {again}."
-    )
