@@ -60,6 +60,9 @@ bench-classes: $(VENV)/.dev ## models of one's own classes: accuracy in five par
 bench-names: $(VENV)/.dev ## from nothing but names to sorted photos: accuracy in three folds, what cleaning found, time (20 minutes)
 	$(BIN)/python -m bench names-only
 
+bench-landmarks: $(VENV)/.dev ## landmarks: trainings with and without each part, people in front, few photos (two hours)
+	$(BIN)/python -m bench landmarks
+
 bench-serving: $(VENV)/.dev ## the web server: latency, 64 clients for ten minutes, cost against `veduta tag`
 	$(BIN)/python -m bench serving
 
@@ -92,4 +95,4 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev,bench]'
 	touch $@ $(VENV)/.run $(VENV)/.serve
 
-.PHONY: help run serve browser pictures test test-all check format bench bench-quick bench-classes bench-names bench-serving load places100 attributes clean
+.PHONY: help run serve browser pictures test test-all check format bench bench-quick bench-classes bench-names bench-landmarks bench-serving load places100 attributes clean
