@@ -193,10 +193,13 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A reference that a photo resembles; ``similarity`` is the cosine of the two embeddings."""
+    """A reference that a photo resembles: what it is called, the cosine of the two embeddings, and the digest of its
+    content, where it is a photo.
+    """
 
     id: str
     similarity: float
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,16 +100,12 @@ def test_it_is_judged_on_photos_that_it_has_not_seen(run: Run, photos: Path) -> 
         for number in (4, 5):
             (photos / name / f"{number}.jpg").rename(test / name / f"{number}.jpg")
     figures = photos / "figures.json"
-    # The labels are names, and the ids have a city behind them.
     for name in ("striped", "chequered"):
-        (test / name).rename(test / f"{name}-porto")
+        (test / name).rename(test / f"{name}-somewhere")
     done = run("landmarks", "evaluate", test, "--others", photos / "noise")
     assert "no landmark of the index" in str(done.exception)
-    run("landmarks", "remove", "striped")
-    run("landmarks", "remove", "chequered")
     for name in ("striped", "chequered"):
-        run("landmarks", "enroll", name, *(photos / name / f"{number}.jpg" for number in range(4)))
-        (test / f"{name}-porto").rename(test / name)
+        (test / f"{name}-somewhere").rename(test / name)
     done = run("landmarks", "evaluate", test, "--others", photos / "noise", "--json", figures, "--few", "striped")
     assert done.exit_code == 0, done.output
     told = json.loads(figures.read_text())
@@ -159,3 +155,62 @@ def test_a_first_enrolment_that_fails_leaves_no_index_behind(run: Run, photos: P
     done = run("landmarks", "enroll", "a", photos / "text.jpg")
     assert isinstance(done.exception, UsageError)
     assert not list((photos / "home").rglob("*.landmarks"))
+
+
+def test_an_index_that_somebody_else_filled_meanwhile_stays(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veduta.workflows import landmarks
+
+    index = tmp_path / "shared.landmarks"
+
+    def seen_meanwhile(*_given: object, **_named: object) -> None:
+        monkeypatch.undo()
+        landmarks.enrol_photos(index, landmarks.new_landmark("striped"), [str(photos / "striped" / "0.jpg")])
+        raise UsageError("no photo can be used.")
+
+    monkeypatch.setattr(landmarks, "see_photos", seen_meanwhile)
+    with pytest.raises(UsageError, match="no photo"):
+        landmarks.enrol_photos(index, landmarks.new_landmark("chequered"), [str(photos / "chequered")])
+    assert [each.id for each in landmarks.IndexFile(index).landmarks()] == ["striped"]
+
+
+def test_two_folders_of_one_name_are_not_put_together_unasked(photos: Path, tmp_path: Path) -> None:
+    from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+    from veduta.workflows.landmarks import build_index
+
+    (tmp_path / "data").mkdir()
+    (photos / "striped").rename(tmp_path / "data" / "Sao Bento")
+    (photos / "chequered").rename(tmp_path / "data" / "São-Bento")
+    with pytest.raises(UsageError, match="would both be sao_bento"):
+        build_index(tmp_path / "made.landmarks", tmp_path / "data", PhotoEmbedder.load("places100"), [])
+
+
+def test_an_index_of_the_working_folder_can_be_read_again(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+    from veduta.workflows.landmarks import build_index
+
+    (photos / "noise").rename(tmp_path.parent / f"{tmp_path.name}-noise")
+    monkeypatch.chdir(photos)
+    index = build_index(tmp_path / "made.landmarks", Path(), PhotoEmbedder.load("places100"), [])
+    assert sorted(each.name for each in index.file.landmarks()) == ["chequered", "striped"]
+    index.close()
+
+
+def test_a_folder_is_a_landmarks_by_its_name_where_the_id_has_a_city(run: Run, photos: Path, tmp_path: Path) -> None:
+    enrol_both(run, photos)
+    figures = tmp_path / "figures.json"
+    (tmp_path / "test").mkdir()
+    (photos / "striped").rename(tmp_path / "test" / "striped")
+    done = run("landmarks", "evaluate", tmp_path / "test", "--json", figures)
+    assert done.exit_code == 0, done.output
+    assert json.loads(figures.read_text())["photos"]["landmarks"]["count"] == 6
+
+
+def test_the_wanted_rate_stays_when_more_photos_are_judged_by(run: Run, photos: Path) -> None:
+    enrol_both(run, photos)
+    assert run("landmarks", "calibrate", photos / "noise", "--false-alarms", "0.2").exit_code == 0
+    assert run("landmarks", "calibrate", photos / "noise").exit_code == 0
+    assert "20.00%" in run("landmarks", "list").output or "a guess" in run("landmarks", "list").output

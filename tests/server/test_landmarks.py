@@ -98,6 +98,7 @@ def test_where_the_photo_was_taken_has_a_say_and_is_not_told(asked: Running) -> 
     with asked.client() as client:
         answer = client.post(ASKED, files={"file": far.getvalue()}).json()
     assert answer["landmark"]["candidates"][0]["rejection"] == "position"
+    assert "more than 50 km" in answer["landmark"]["reason"], "how far it was would tell where"
     assert "48.8" not in json.dumps({**answer, "landmark": {**answer["landmark"], "references": []}})
 
 
@@ -112,6 +113,16 @@ def test_the_list_of_models_tells_that_landmarks_can_be_asked(asked: Running, cl
     assert told is not None
     assert (told.index, told.landmarks, told.model, told.judged_on) == ("mine", 1, "places100", 0)
     assert "landmarks" not in client.get("/v1/models").json()
+
+
+def test_the_list_of_models_knows_what_was_enrolled_just_now(asked: Running, index: Path, tmp_path: Path) -> None:
+    enrol_photos(index, new_landmark("Café"), parts("coffee", tmp_path / "coffee"))
+    with asked.client() as client:
+        assert client.get("/v1/models").json()["landmarks"]["landmarks"] == 2
+
+
+def test_an_empty_setting_is_no_index() -> None:
+    assert Settings.read(landmarks="").landmarks is None
 
 
 def test_a_server_without_an_index_says_so(client: httpx2.Client, jpeg: bytes) -> None:
@@ -151,6 +162,20 @@ def test_a_damaged_index_costs_the_landmark_and_not_the_answer(asked: Running, i
         assert str(index.parent) not in failure["detail"]
         index.write_bytes(whole)
         assert ask(client, "rocket")["landmark"]["id"] == "pad/florida"
+
+
+@pytest.mark.parametrize("broken", ["UPDATE landmarks SET id = char(27)", "UPDATE meta SET value = '5.0'"])
+def test_what_an_index_says_wrongly_is_the_servers_fault(asked: Running, index: Path, broken: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(index) as file:
+        file.execute("INSERT OR REPLACE INTO meta VALUES ('false_alarms', '0.01')")
+        file.execute(broken + (" WHERE key = 'false_alarms'" if "meta" in broken else ""))
+    file.close()
+    with asked.client() as client:
+        answer = ask(client, "rocket")
+    assert [each["code"] for each in answer["failures"]] == ["landmarks_unusable"]
+    assert answer["predictions"]
 
 
 def test_a_hostile_thumbnail_is_not_shown(asked: Running, index: Path) -> None:

@@ -171,7 +171,13 @@ def calibrate(
         list[str],
         typer.Argument(metavar="PHOTOS...", help="Photos that show no landmark.", show_default=False),
     ],
-    false_alarms: FalseAlarms = 0.01,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option(
+            help="The share of photos without a landmark that may be told to show one.",
+            show_default="as before, 0.01 at first",
+        ),
+    ] = None,
     index: Index = "mine",
     model: Model = None,
     quiet: given.Quiet = False,
@@ -182,7 +188,12 @@ def calibrate(
     with stages(quiet) as watch:
         watch.begin("looking at photos")
         opened = work.calibrate(
-            work.index_path(index), others, false_alarms=false_alarms, model=model, on_photo=watch.step
+            work.index_path(index),
+            others,
+            false_alarms=false_alarms,
+            model=model,
+            on_photo=watch.step,
+            on_failure=lambda failure: watch.note(failure.message),
         )
     thresholds = opened.thresholds
     opened.close()

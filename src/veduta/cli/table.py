@@ -153,7 +153,7 @@ def _landmark(row: Row) -> Text:
     if landmark.get("id") is None:
         return Text("none", style="dim")
     similarity = next(each["similarity"] for each in landmark["candidates"] if each["id"] == landmark["id"])
-    return Text(f"{landmark['name']} {similarity:.2f}")
+    return _printable(landmark["name"]).append(f" {similarity:.2f}")
 
 
 def _certainty(environment: Row) -> float:

@@ -58,8 +58,9 @@ class Answer:
     ``heatmaps`` are those of all models, in the order of the predictions. ``failures`` (``model``, ``code``,
     ``detail``) are the models that gave no answer; ``comparison`` is what several say together, None where one was
     asked. Both are plain values, as docs/api.md describes them, and ``raw`` is the whole answer so. ``landmark`` is
-    None where none was asked for; ``references`` are its nearest reference photos, as pictures, since their paths stay
-    with the server. ``timings`` are the server's milliseconds, and ``id`` is the request's, as in the server's log.
+    None where none was asked for, or the index failed; ``references`` are its nearest reference photos, as pictures,
+    since their paths stay with the server. ``timings`` are the server's milliseconds, and ``id`` is the request's, as
+    in the server's log.
     """
 
     id: str

@@ -23,7 +23,7 @@ from veduta.errors import (
     BundleBusy,
     BundleError,
     BundleTooLarge,
-    LandmarkIndexError,
+    NoAnswer,
     TaxonomyError,
     UsageError,
     VedutaError,
@@ -271,7 +271,7 @@ class Answering:
             )
         try:
             await self._landmarks.refresh()
-        except VedutaError as error:
+        except Exception as error:  # what the models say stands all the same
             return None, [_landmark_failure(error)]
         return self._landmarks.preprocessing, []
 
@@ -284,7 +284,7 @@ class Answering:
         scene = next((found for each in said if (found := Scene.of(each.prediction)) is not None), None)
         try:
             return await self._landmarks.recognise(photo, plan.landmarks, looks, scene), []
-        except VedutaError as error:
+        except Exception as error:
             return None, [_landmark_failure(error)]
 
 
@@ -353,13 +353,13 @@ def _model_problem(name: str, error: BaseException) -> ProblemError:
     return problem_of(error)
 
 
-def _landmark_failure(error: VedutaError) -> Row:
+def _landmark_failure(error: Exception) -> Row:
     """What a failure of the index is to a client, in the place of a model's: no paths of this machine."""
-    if isinstance(error, LandmarkIndexError | BundleError) and not isinstance(error, BundleBusy):
-        log.error("landmarks can't be named", error=f"{type(error).__name__}: {error}")
-        detail = "The index of landmarks can't be used; the server's log tells why."
-        return _failure(LANDMARKS, ProblemError(500, "landmarks_unusable", detail))
-    return _failure(LANDMARKS, problem_of(error))
+    if isinstance(error, NoAnswer | BundleBusy):
+        return _failure(LANDMARKS, problem_of(error))
+    log.error("landmarks can't be named", error=f"{type(error).__name__}: {error}")
+    detail = "The index of landmarks can't be used; the server's log tells why."
+    return _failure(LANDMARKS, ProblemError(500, "landmarks_unusable", detail))
 
 
 def _unusable(name: str) -> ProblemError:

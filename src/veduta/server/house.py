@@ -98,7 +98,7 @@ class House:
         try:
             await asyncio.to_thread(self._warm_up)
         except Exception as error:
-            log.error("the default model can't be used", model=self.settings.default_model, error=str(error))
+            log.error("what answers can't be made ready", model=self.settings.default_model, error=str(error))
             return
         # What is here now stays, so the collector need not look at it again each time.
         gc.collect()

@@ -65,6 +65,11 @@ class Landmarks:
         """What to ask the decoder for."""
         return self._recogniser.preprocessing
 
+    def refresh_now(self) -> None:
+        """The same for who is in no event loop."""
+        if _stamp(self._path) != self._stamp:
+            self._thread.submit(self._reopen).result()
+
     def warm_up(self) -> None:
         """Compile the graph now, as the first photo otherwise would."""
         self._recogniser.embedder.warm_up()
@@ -110,7 +115,7 @@ class Landmarks:
         pictures = (
             ()
             if shown is None
-            else tuple(recogniser.index.file.thumbnail(shown.id, each.id) for each in answer.references)
+            else tuple(recogniser.index.file.thumbnail(shown.id, each.digest or "") for each in answer.references)
         )
         return LandmarkSaid(answer, pictures, 1000 * (time.perf_counter() - started))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from veduta.errors import VedutaError
 from veduta.explanation.saliency import explained_head
 from veduta.labels.taxonomy import Taxonomy
 from veduta.labels.translations import LANGUAGES
@@ -29,6 +31,10 @@ _MOST_OF_CARD = 200_000
 def list_models(request: Request) -> ModelsOut:
     """All models of the store, looked up anew, and the one that answers where none is named."""
     house = House.of(request)
+    if house.landmarks is not None:
+        # Who asks about a photo is told what is wrong with an index; the list tells what it last was.
+        with suppress(VedutaError):
+            house.landmarks.refresh_now()
     models = [ModelOut(**_values(known, house.cache)) for known in house.catalogue.models()]
     return ModelsOut(
         default=house.catalogue.default,

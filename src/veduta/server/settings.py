@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("landmarks")
+    @classmethod
+    def _none_where_empty(cls, value: str | None) -> str | None:
+        return value or None
+
     @field_validator("rate_limit")
     @classmethod
     def _check_rate(cls, value: str | None) -> str | None:

@@ -29,7 +29,7 @@ from veduta.images.limits import printable
 from veduta.images.sources import expand
 from veduta.recognition.landmarks.enrolment import plain_id
 from veduta.recognition.landmarks.index import LandmarkIndex
-from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+from veduta.recognition.landmarks.recogniser import CANDIDATES, PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.search import ReferenceVectors
 from veduta.recognition.landmarks.thresholds import choose_thresholds
@@ -124,12 +124,24 @@ def _labelled(index: LandmarkIndex, photos: Path) -> tuple[list[str], list[int]]
             "a photo shows one landmark here; give a folder for each landmark, or one label for each photo."
         )
     entries = [entry for entry in manifest.kept if entry.split == "test"] or list(manifest.kept)
-    places = {id: place for place, id in enumerate(index.ids)}
+    places = _places_by_label(index)
     truths = [places.get(plain_id(entry.labels[0]), places.get(entry.labels[0], NONE)) for entry in entries]
     if all(truth == NONE for truth in truths):
         names = ", ".join(sorted({printable(entry.labels[0]) for entry in entries})[:3])
         raise UsageError(f"{printable(str(photos))} has no landmark of the index {index.name}: it has {names}, ...")
     return [entry.path for entry in entries], truths
+
+
+def _places_by_label(index: LandmarkIndex) -> dict[str, int]:
+    """Places by what a label may say: an id, or where that is one landmark's alone, its name or its label in a table
+    (``one--porto`` for ``one/porto``).
+    """
+    by_name: dict[str, list[int]] = {}
+    for place, landmark in enumerate(index.file.landmarks()):
+        for name in {plain_id(landmark.name), plain_id(landmark.id), landmark.id.replace("/", "--")}:
+            by_name.setdefault(name, []).append(place)
+    found = {name: places[0] for name, places in by_name.items() if len(places) == 1}
+    return found | {id: place for place, id in enumerate(index.ids)}
 
 
 def _embed(embedder: PhotoEmbedder, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -143,17 +155,20 @@ def _answers(
     embeddings: NDArray[np.float32],
     truths: NDArray[np.int64],
 ) -> Answers:
-    similarities = vectors.similarities(embeddings)
-    nearest = similarities.argmax(axis=1)
-    scores = similarities[np.arange(len(nearest)), nearest] - thresholds[nearest]
-    return Answers(truths, nearest.astype(np.int64), scores.astype(np.float64))
+    """As the recogniser answers: of the most similar the first that reaches its threshold, else the most similar."""
+    places, similarities = vectors.nearest(embeddings, min(CANDIDATES, len(vectors.starts)))
+    scores = similarities - thresholds[places]
+    # Where none passes, argmax of nothing but False is the first.
+    chosen = (scores >= 0).argmax(axis=1)
+    rows = np.arange(len(chosen))
+    return Answers(truths, places[rows, chosen].astype(np.int64), scores[rows, chosen].astype(np.float64))
 
 
 def _from_few(
     index: LandmarkIndex, few: Sequence[str], embeddings: NDArray[np.float32], truths: NDArray[np.int64], seed: int
 ) -> dict[int, Answers]:
     """Answers where these landmarks are known by few photos; photos of other landmarks are left out."""
-    places = {id: place for place, id in enumerate(index.ids)}
+    places = _places_by_label(index)
     wanted = [places.get(plain_id(name), places.get(name, NONE)) for name in few]
     if NONE in wanted:
         raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,15 @@ from veduta.images.limits import printable
 from veduta.images.sources import expand
 from veduta.labels.text_file import neutral
 from veduta.models.bundle import Bundle
-from veduta.models.store import home
+from veduta.models.store import find_name, home
 from veduta.recognition.landmarks.enrolment import Enrolled, SeenPhotos, enrol, new_landmark, plain_id, see_photos
 from veduta.recognition.landmarks.index import DEFAULT, ENDING, FOLDER, LandmarkIndex, check_embedding, identity_of
-from veduta.recognition.landmarks.index_file import Entry, IndexFile, remove_file
+from veduta.recognition.landmarks.index_file import MAX_NAME, Entry, IndexFile, put_in_place, remove_file
 from veduta.recognition.landmarks.recogniser import LandmarkRecogniser, PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds
 from veduta.recognition.tagger import DEFAULT_MODEL, load
-from veduta.records import Landmark
+from veduta.records import Failure, Landmark
 from veduta.training.landmarks.outliers import DROPPED
 from veduta.whole_file import write_whole
 
@@ -49,15 +49,16 @@ def embedder_of(index: IndexFile, model: str | Path | None = None, *, threads: i
 
     Raises what ``Bundle.load`` raises, and IndexIncompatible where it gives another embedding by now.
     """
-    wanted: str | Path = index.embedding.model if model is None else model
     beside = index.file.parent / "bundle"
-    if model is None and (beside / "model.json").is_file():
+    wanted = model
+    if wanted is None and (beside / "model.json").is_file():
         try:
             if Bundle.load(beside, verify=False).embedding_id == index.embedding.embedding_id:
                 wanted = beside
         except BundleError:
             pass
-    embedder = PhotoEmbedder.load(wanted, threads=threads)
+    # The name that stands in a file is no path that somebody else chose.
+    embedder = PhotoEmbedder.load(wanted or find_name(index.embedding.model), threads=threads)
     check_embedding(index.embedding, embedder.bundle, f"the index {printable(index.file.name)}")
     return embedder
 
@@ -109,7 +110,7 @@ def enrol_photos(
             seen = see_photos(paths, embedder, scenes=load(), thumbnails=thumbnails, on_photo=on_photo)
             return enrol(file, embedder, landmark, seen, add=add)
         except BaseException:
-            if new:
+            if new and not file.ids():
                 remove_file(path)
             raise
 
@@ -138,6 +139,7 @@ def build_index(
     beside = path.with_name(f".{path.name}.new")
     remove_file(beside)
     of_landmarks = _photos_by_label(manifest, passed_over)
+    landmarks = _landmarks_of(of_landmarks, table or {}, printable(data.resolve().name)[:MAX_NAME] or None)
     besides = [sample.path for sample in expand(others)] if others else []
     total, done = sum(map(len, of_landmarks.values())) + len(besides), 0
     file = IndexFile.create(beside, identity_of(embedder.bundle))
@@ -151,13 +153,11 @@ def build_index(
                     raise UsageError(
                         f"no photo of {printable(label)} can be used; the first: {seen.failures[0].message}"
                     )
-                landmark = (table or {}).get(label) or new_landmark(label.replace("_", " "), source=data.name)
                 with file.changing():
-                    file.put(Entry(landmark, reference_vectors(seen.embeddings), seen.references, seen.outdoor))
+                    file.put(Entry(landmarks[label], reference_vectors(seen.embeddings), seen.references, seen.outdoor))
             _put_others(file, see_photos(besides, embedder, thumbnails=False), false_alarms)
             on_photo(total, total)
-        remove_file(path)
-        beside.replace(path)
+        put_in_place(beside, path)
     except BaseException:
         remove_file(beside)
         raise
@@ -168,21 +168,28 @@ def calibrate(
     path: Path,
     others: Sequence[str],
     *,
-    false_alarms: float = FALSE_ALARMS,
+    false_alarms: float | None = None,
     model: str | Path | None = None,
     on_photo: OnPhoto = lambda _done, _all: None,
+    on_failure: Callable[[Failure], None] = lambda _failure: None,
 ) -> LandmarkIndex:
     """Choose the thresholds of an index by photos that show none of its landmarks, with those that it has already.
 
-    Raises UsageError for a rate that is none, or where no photo can be used; OutputError.
+    ``false_alarms`` is the rate that was wanted before, where none is given. ``on_failure`` hears of photos that can't
+    be used. Raises UsageError for a rate that is none, or where no photo can be used; OutputError.
     """
-    choose_thresholds(np.empty((0, 0), np.float32), false_alarms)
-    with IndexFile(path) as file:
+    if false_alarms is not None:
+        choose_thresholds(np.empty((0, 0), np.float32), false_alarms)
+    with LandmarkIndex.open(path).file as file:
+        before = file.told("false_alarms")
+        wanted = false_alarms or (before if isinstance(before, float) else FALSE_ALARMS)
         paths = [sample.path for sample in expand(others)] if others else []
         seen = see_photos(paths, embedder_of(file, model), thumbnails=False, on_photo=on_photo)
         if paths and not seen.references:
             raise UsageError(f"no photo of {len(paths)} can be used; the first: {seen.failures[0].message}")
-        _put_others(file, seen, false_alarms)
+        for failure in seen.failures:
+            on_failure(failure)
+        _put_others(file, seen, wanted)
     return LandmarkIndex.open(path)
 
 
@@ -271,7 +278,7 @@ def _cell(value: object) -> str:
 def dropped_photos(run: Path) -> list[str]:
     """What a training dropped as outliers, by its run's folder."""
     try:
-        with (run / DROPPED).open(encoding="utf-8", newline="") as text:
+        with (run / DROPPED).open(encoding="utf-8", errors="surrogateescape", newline="") as text:
             return [row["path"] for row in csv.DictReader(text)]
     except (OSError, KeyError, UnicodeDecodeError):
         return []
@@ -281,6 +288,21 @@ def _put_others(file: IndexFile, seen: SeenPhotos, false_alarms: float) -> None:
     with file.changing():
         file.put_others(seen.references)
         file.tell("false_alarms", false_alarms)
+
+
+def _landmarks_of(labels: Iterable[str], table: Mapping[str, Landmark], source: str | None) -> dict[str, Landmark]:
+    """The landmark of each label: what the table says, else its name. Raises UsageError where two would be one."""
+    found: dict[str, Landmark] = {}
+    label_of: dict[str, str] = {}
+    for label in labels:
+        found[label] = table.get(label) or new_landmark(label.replace("_", " "), source=source)
+        first = label_of.setdefault(found[label].id, label)
+        if first != label:
+            raise UsageError(
+                f"{printable(first)} and {printable(label)} would both be {found[label].id}; put their photos "
+                "together, or name one of them otherwise."
+            )
+    return found
 
 
 def _photos_by_label(manifest: Manifest, passed_over: set[str]) -> dict[str, list[str]]:

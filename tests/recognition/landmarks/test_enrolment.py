@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veduta.errors import IndexIncompatible, UsageError
-from veduta.recognition.landmarks.enrolment import enrol, new_landmark, plain_id, see_photos
+from veduta.recognition.landmarks.enrolment import SeenPhotos, enrol, new_landmark, plain_id, see_photos
 from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
 from veduta.recognition.landmarks.recogniser import PhotoEmbedder
 from veduta.recognition.tagger import Tagger
@@ -130,3 +132,27 @@ def test_an_id_is_plain_and_short(name: str) -> None:
     id = plain_id(name)
     assert 0 < len(id) <= 90
     assert "/" not in id
+
+
+def test_photos_that_are_added_count_by_their_number_for_whether_it_is_outdoors(
+    file: IndexFile, embedder: PhotoEmbedder, photos: Make
+) -> None:
+    first = replace(see_photos(photos("red", RED, 9), embedder), outdoor=1.0)
+    enrol(file, embedder, new_landmark("red"), first)
+    added = replace(see_photos(photos("more", RED, 3, seed=5), embedder), outdoor=0.0)
+    done = enrol(file, embedder, new_landmark("red", position=(41.0, -8.0)), added, add=True)
+    assert file.outdoor("red") == pytest.approx(0.75)
+    assert done.landmark.position == (41.0, -8.0)
+
+
+def test_two_programs_that_add_at_once_lose_nothing(file: IndexFile, embedder: PhotoEmbedder, photos: Make) -> None:
+    enrol(file, embedder, new_landmark("red"), see_photos(photos("red", RED, 3), embedder))
+    more = [see_photos(photos(f"more{n}", RED, 3, seed=n + 5), embedder) for n in range(2)]
+
+    def add(seen: SeenPhotos) -> None:
+        with IndexFile(file.file) as own:
+            enrol(own, embedder, new_landmark("red"), seen, add=True)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(add, more))
+    assert file.photo_counts() == {"red": 9}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError
+from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError, UsageError
 from veduta.recognition.landmarks.index_file import EmbeddingIdentity, Entry, IndexFile, Reference
 from veduta.records import Landmark
 
@@ -141,13 +141,21 @@ def test_an_index_of_another_version_is_refused(made: IndexFile) -> None:
         ("UPDATE photos SET embedding = x'0000'", "photo's embedding"),
         ("UPDATE meta SET value = '{}'", "whose embeddings"),
         ('UPDATE meta SET value = \'{"model": "m", "embedding_id": "e", "size": 99999999}\'', "whose embeddings"),
-        ("DROP TABLE photos", "can't be read"),
+        ("DROP TABLE photos", "other tables"),
+        ("UPDATE landmarks SET id = char(27) || ']0;owned'", "printable"),
+        ('UPDATE landmarks SET names = \'{"de": "\\ud800"}\'', "printable"),
+        ("ALTER TABLE landmarks RENAME TO more; CREATE VIEW landmarks AS SELECT * FROM more", "other tables"),
+        (
+            "DROP TABLE landmarks; CREATE VIEW landmarks AS WITH RECURSIVE "
+            "n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS place, 'a' AS id FROM n",
+            "other tables",
+        ),
     ],
 )
 def test_hostile_values_are_an_error_of_their_own(made: IndexFile, change: str, words: str) -> None:
     with made.changing():
         made.put(entry())
-    made._connection.execute(change)
+    made._connection.executescript(change)
     made.close()
     with pytest.raises(LandmarkIndexError, match=words):
         _read_all(made.file)
@@ -155,6 +163,8 @@ def test_hostile_values_are_an_error_of_their_own(made: IndexFile, change: str, 
 
 def _read_all(path: Path) -> None:
     with IndexFile(path) as index:
+        index.ids()
+        index.photo_counts()
         index.vectors()
         list(index.landmarks())
         index.outdoor("tower/porto")
@@ -204,3 +214,49 @@ os.kill(os.getpid(), 9)
     with IndexFile.create(path, IDENTITY) as index:
         assert index.embedding == IDENTITY
     assert not journal.exists()
+
+
+@pytest.mark.parametrize(
+    "landmark",
+    [
+        Landmark("a", "A", "c" * 201),
+        Landmark("a", "A", source="s" * 2001),
+        Landmark("a", "A", source=""),
+        Landmark("a", "A\n"),
+        Landmark("a", "A", names=(("de", "\ud800"),)),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(made: IndexFile, landmark: Landmark) -> None:
+    with pytest.raises(UsageError, match="can't be kept"), made.changing():
+        made.put(entry(landmark))
+    assert made.ids() == []
+
+
+def test_a_huge_cell_is_refused_before_it_is_in_memory(made: IndexFile) -> None:
+    with made.changing():
+        made.put(entry())
+    made.close()
+    with sqlite3.connect(made.file) as connection:
+        connection.execute("UPDATE photos SET thumbnail = zeroblob(50000000)")
+    connection.close()
+    with IndexFile(made.file) as index, pytest.raises(IndexCorrupt, match="too big"):
+        index.thumbnail("tower/porto", "d0")
+
+
+def test_a_file_that_another_program_keeps_is_told_so(made: IndexFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(made.file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    made._connection.execute("PRAGMA busy_timeout = 20")
+    with pytest.raises(LandmarkIndexError, match="another program; try again"):
+        made.ids()
+    other.execute("ROLLBACK")
+    other.close()
+    assert made.ids() == []
+
+
+def test_a_picture_is_found_by_its_content_not_by_its_name(made: IndexFile) -> None:
+    jpegs = [b"\xff\xd8\xff" + name for name in (b"one", b"two")]
+    photos = tuple(Reference("1.jpg", f"d{n}", unit(1, n, 0, 0), jpeg) for n, jpeg in enumerate(jpegs))
+    with made.changing():
+        made.put(Entry(TOWER, entry().vectors, photos))
+    assert [made.thumbnail(TOWER.id, f"d{n}") for n in range(2)] == jpegs

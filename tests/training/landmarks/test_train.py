@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veduta.errors import UsageError
+from veduta.errors import TrainingError, UsageError
 from veduta.models.session import Session
 from veduta.training.landmarks.train import SCHEDULE, LandmarkRecipe, train_embedding
 
@@ -70,3 +70,18 @@ def test_without_photos_of_no_landmark_nothing_is_trained(photos: Path) -> None:
     with pytest.raises(UsageError):
         train_embedding(photos / "data", [str(photos / "empty")], photos / "run")
     assert not (photos / "run" / "bundle").exists()
+
+
+def test_too_few_photos_for_the_embedding_are_told_before_the_training(photos: Path) -> None:
+    recipe = LandmarkRecipe(size=64, embedding=64, schedule=replace(SCHEDULE, side=64, epochs=1, batch_size=8))
+    with pytest.raises(TrainingError, match="40 photos are too few for an embedding of 64 numbers"):
+        train_embedding(photos / "data", [str(photos / "others")], photos / "run", recipe)
+    assert not (photos / "run" / "log.jsonl").exists()
+
+
+def test_a_landmark_without_a_photo_that_can_be_decoded_is_told_before_the_training(photos: Path) -> None:
+    for path in (photos / "data" / "striped").iterdir():
+        path.write_bytes(b"no photo")
+    recipe = LandmarkRecipe(size=64, embedding=16, schedule=replace(SCHEDULE, side=64, epochs=1, batch_size=8))
+    with pytest.raises(UsageError, match="no photo of striped is left"):
+        train_embedding(photos / "data", [str(photos / "others")], photos / "run", recipe)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def new_landmark(
     *,
     city: str | None = None,
     position: tuple[float, float] | None = None,
-    source: str = "own photos",
+    source: str | None = "own photos",
     names: tuple[tuple[str, str], ...] = (),
 ) -> Landmark:
     """A landmark whose id is its name, and its city's where that is given, in plain small letters.
@@ -163,28 +163,37 @@ def enrol(
     if not photos.references:
         first = f"; the first: {photos.failures[0].message}" if photos.failures else ""
         raise UsageError(f"no photo of {landmark.name} can be used{first}. The index is as it was.")
-    index = LandmarkIndex.of(file)
-    there = file.landmark(landmark.id)
-    if add and there is None:
-        raise UsageError(f"the index has no landmark {landmark.id} to add photos to; enrol it first.")
-    if there is not None and not add:
-        where = f" in {there.city}" if there.city else ""
-        raise UsageError(
-            f"the index has {there.name}{where} already, as {there.id}; add photos to it (--add), or tell the two "
-            "apart by their cities (--city)."
-        )
-    before = file.photos(landmark.id, thumbnails=True) if add else []
-    known = {each.digest for each in before}
-    references = (*before, *(each for each in photos.references if each.digest not in known))
-    embeddings = np.stack([each.embedding for each in references])
-    _check_not_another(file, index, landmark, references, embeddings)
-    vectors = reference_vectors(embeddings)
-    again = _found_again(index, landmark.id, embeddings)
-    collisions = _collisions(index, landmark.id, embeddings)
-    entry = Entry(there or landmark, vectors, references, photos.outdoor)
+    # What is read must be what is changed: another program may be adding photos, too.
     with file.changing():
-        file.put(entry)
-    return Enrolled(entry.landmark, len(references), again, collisions, photos.failures, photos.copies)
+        index = LandmarkIndex.of(file)
+        there = file.landmark(landmark.id)
+        if add and there is None:
+            raise UsageError(f"the index has no landmark {landmark.id} to add photos to; enrol it first.")
+        if there is not None and not add:
+            where = f" in {there.city}" if there.city else ""
+            raise UsageError(
+                f"the index has {there.name}{where} already, as {there.id}; add photos to it (--add), or tell the two "
+                "apart by their cities (--city)."
+            )
+        before = file.photos(landmark.id, thumbnails=True) if add else []
+        known = {each.digest for each in before}
+        new = [each for each in photos.references if each.digest not in known]
+        references = (*before, *new)
+        embeddings = np.stack([each.embedding for each in references])
+        _check_not_another(file, index, landmark, references, embeddings)
+        again = _found_again(index, landmark.id, embeddings)
+        collisions = _collisions(index, landmark.id, embeddings)
+        told = landmark if there is None else replace(there, position=landmark.position or there.position)
+        outdoor = _together(file.outdoor(landmark.id), len(before), photos.outdoor, len(new))
+        file.put(Entry(told, reference_vectors(embeddings), references, outdoor))
+    return Enrolled(told, len(references), again, collisions, photos.failures, photos.copies)
+
+
+def _together(old: float | None, old_photos: int, new: float | None, new_photos: int) -> float | None:
+    """The share of all photos that is outdoors; where nobody looked at some, that of the others."""
+    shares = [(share, count) for share, count in ((old, old_photos), (new, new_photos)) if share is not None and count]
+    count = sum(count for _, count in shares)
+    return sum(share * count for share, count in shares) / count if count else None
 
 
 def _check_not_another(

@@ -10,7 +10,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from veduta.errors import IndexIncompatible
+from veduta.errors import IndexIncompatible, UsageError
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle
 from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
@@ -50,9 +50,12 @@ class LandmarkIndex:
         values, starts = file.vectors()
         vectors = ReferenceVectors(values, starts)
         rate = file.told("false_alarms")
-        thresholds = choose_thresholds(
-            vectors.similarities(file.others()), rate if isinstance(rate, float) else FALSE_ALARMS
-        )
+        try:
+            thresholds = choose_thresholds(
+                vectors.similarities(file.others()), rate if isinstance(rate, float) else FALSE_ALARMS
+            )
+        except UsageError as error:
+            raise file.corrupt(f"its share of false alarms is none ({rate!r:.40})") from error
         return cls(file, tuple(file.ids()), vectors, thresholds)
 
     def __len__(self) -> int:
@@ -74,8 +77,7 @@ class LandmarkIndex:
         hashed = blake3()
         for part in (self.vectors.values, self.vectors.starts, self.thresholds.values):
             hashed.update(np.ascontiguousarray(part).tobytes())
-        told = [repr(landmark) for landmark in self.file.landmarks()]
-        hashed.update("\0".join([*told, repr(sorted(self.file.photo_counts().items()))]).encode())
+        hashed.update(self.file.outline().encode("utf-8", "backslashreplace"))
         return hashed.hexdigest(length=16)
 
     def landmark(self, place: int) -> Landmark:
@@ -89,7 +91,7 @@ class LandmarkIndex:
         photos = self.file.photos(id)
         similarities = [float(each.embedding @ embedding) for each in photos]
         order = sorted(range(len(photos)), key=lambda place: -similarities[place])[:count]
-        return tuple(Match(photos[place].path, similarities[place]) for place in order)
+        return tuple(Match(photos[place].path, similarities[place], photos[place].digest) for place in order)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -7,6 +7,7 @@ vectors of another embedding mean nothing to this one.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, OutputError
+from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError, UsageError
 from veduta.images.limits import printable
 from veduta.labels.translations import LANGUAGES
 from veduta.positions import in_range
@@ -27,12 +28,16 @@ from veduta.records import Landmark
 FORMAT_VERSION = 1
 #: So many characters may a name or an id have.
 MAX_NAME = 200
+#: So many what is told of its source.
+MAX_SOURCE = 2000
 #: So many numbers may an embedding have.
 MAX_SIZE = 4096
 MAX_VECTORS = 64
 #: Bytes of a reference photo's thumbnail; one of 320 pixels has some 20,000.
 MAX_THUMBNAIL = 200_000
 
+# No cell that is meant is larger: the vectors of a landmark have a million bytes at most.
+_MAX_CELL = 4_000_000
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE landmarks(
@@ -43,6 +48,7 @@ CREATE TABLE photos(
     PRIMARY KEY (landmark, digest));
 CREATE TABLE others(digest TEXT PRIMARY KEY, embedding BLOB NOT NULL);
 """
+_TABLE_NAMES = {"meta", "landmarks", "photos", "others"}
 _APPLICATION = 0x56454455  # "VEDU", told to `file` and to us
 
 
@@ -83,10 +89,10 @@ class Entry:
 
 
 class IndexFile:
-    """The file of an index, open; a context manager. Readers and one writer do not disturb each other.
+    """The file of an index, open; a context manager. Who reads waits while another program writes, for half a minute.
 
     Raises IndexNotFound where no file is, IndexCorrupt where it is something else or damaged, IndexIncompatible for
-    another version; OutputError where it can't be written.
+    another version, LandmarkIndexError where another program keeps it; OutputError where it can't be written.
     """
 
     def __init__(self, file: Path) -> None:
@@ -96,12 +102,21 @@ class IndexFile:
                 "`veduta landmarks enroll NAME PHOTOS`, or name another."
             )
         self.file = file
-        self._connection = _connect(file)
+        with self._reading():
+            self._connection = _connect(file)
         try:
             with self._reading():
                 _careful(self._connection)
                 if self._connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-                    raise self._corrupt("it is no index of landmarks")
+                    raise self.corrupt("it is no index of landmarks")
+                # A view, a trigger or a virtual table in a table's place could compute for ever when it is read.
+                made = self._connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type != 'index' AND (type != 'table' OR sql LIKE '%VIRTUAL%' "
+                    "OR sql LIKE '%GENERATED%' OR sql LIKE '% AS (%')"
+                ).fetchall()
+                named = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+                if made or {name for (name,) in named} != _TABLE_NAMES:
+                    raise self.corrupt("it has other tables than an index")
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version != FORMAT_VERSION:
                 raise IndexIncompatible(
@@ -118,20 +133,19 @@ class IndexFile:
         """A new index without landmarks. Raises OutputError where it can't be written or something is there."""
         if file.exists():
             raise OutputError(f"{printable(str(file))} is there already; name another file, or remove it.")
-        beside = file.with_name(f".{file.name}.part")
+        beside = file.with_name(f".{file.name}.{os.getpid()}.part")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             remove_file(beside)
             with _connect(beside) as connection:
                 connection.executescript(
-                    f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT_VERSION};"
-                    f"PRAGMA page_size = 16384; BEGIN; {_TABLES} COMMIT;"
+                    f"PRAGMA page_size = 16384; PRAGMA application_id = {_APPLICATION};"
+                    f"PRAGMA user_version = {FORMAT_VERSION}; BEGIN; {_TABLES} COMMIT;"
                 )
                 told = {"model": embedding.model, "embedding_id": embedding.embedding_id, "size": embedding.size}
                 connection.execute("INSERT INTO meta VALUES ('embedding', ?)", (json.dumps(told),))
             connection.close()
-            remove_file(file)
-            beside.replace(file)
+            put_in_place(beside, file)
         except (OSError, sqlite3.Error) as error:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
@@ -152,7 +166,7 @@ class IndexFile:
 
     def ids(self) -> list[str]:
         """The landmarks' ids, in the order of ``vectors``."""
-        return [_text(row[0], MAX_NAME) for row in self._rows("SELECT id FROM landmarks ORDER BY place")]
+        return [self._id(row[0]) for row in self._rows("SELECT id FROM landmarks ORDER BY place")]
 
     def vectors(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """All reference vectors, float32 ``[n, d]``, and the first row of each landmark ``[l]``, in their order."""
@@ -160,7 +174,7 @@ class IndexFile:
         blobs = [row[0] for row in self._rows("SELECT vectors FROM landmarks ORDER BY place")]
         lengths = [len(blob) if isinstance(blob, bytes) else -1 for blob in blobs]
         if any(length % width or not width <= length <= MAX_VECTORS * width for length in lengths):
-            raise self._corrupt(f"a landmark's vectors are not of {self.embedding.size} numbers each")
+            raise self.corrupt(f"a landmark's vectors are not of {self.embedding.size} numbers each")
         values = np.frombuffer(b"".join(blobs), "<f4").reshape(-1, self.embedding.size)
         starts = np.concatenate([[0], np.cumsum(np.array(lengths, np.int64) // width)[:-1]]).astype(np.int64)
         return self._checked(values), starts[: len(lengths)]
@@ -180,7 +194,7 @@ class IndexFile:
         found = self._rows("SELECT outdoor FROM landmarks WHERE id = ?", (id,))
         share = found[0][0] if found else None
         if share is not None and not (isinstance(share, float) and 0 <= share <= 1):
-            raise self._corrupt(f"{printable(id)} is outdoors by {share!r}")
+            raise self.corrupt(f"{printable(id)} is outdoors by {share!r}")
         return share
 
     def photos(self, id: str, *, thumbnails: bool = False) -> list[Reference]:
@@ -191,9 +205,9 @@ class IndexFile:
             for row in self._rows(f"SELECT {columns} FROM photos WHERE landmark = ? ORDER BY rowid", (id,))
         ]
 
-    def thumbnail(self, id: str, path: str) -> bytes | None:
-        """The small JPEG of a landmark's photo by its path, None where none is kept or it is something else."""
-        rows = self._rows("SELECT thumbnail FROM photos WHERE landmark = ? AND path = ?", (id, path))
+    def thumbnail(self, id: str, digest: str) -> bytes | None:
+        """The small JPEG of a landmark's photo by its content's digest, None where none is kept or it is none."""
+        rows = self._rows("SELECT thumbnail FROM photos WHERE landmark = ? AND digest = ?", (id, digest))
         picture = rows[0][0] if rows else None
         small_jpeg = (
             isinstance(picture, bytes) and picture.startswith(b"\xff\xd8\xff") and len(picture) <= MAX_THUMBNAIL
@@ -203,7 +217,12 @@ class IndexFile:
     def photo_counts(self) -> dict[str, int]:
         """How many photos each landmark has, by id."""
         rows = self._rows("SELECT landmark, count(*) FROM photos GROUP BY landmark")
-        return {_text(id, MAX_NAME): int(count) for id, count in rows}
+        return {self._id(id): int(count) for id, count in rows}
+
+    def outline(self) -> str:
+        """All of it that is neither a vector nor a picture, as text: two indexes that differ in it answer otherwise."""
+        told = "SELECT id, name, city, latitude, longitude, names, source, outdoor FROM landmarks ORDER BY place"
+        return repr((self._rows(told), self._rows("SELECT landmark, path, digest FROM photos ORDER BY rowid")))
 
     def others(self) -> NDArray[np.float32]:
         """Embeddings ``[n, d]`` of photos that show no landmark."""
@@ -217,7 +236,7 @@ class IndexFile:
         try:
             return json.loads(rows[0][0]) if rows else None
         except (ValueError, TypeError, RecursionError) as error:
-            raise self._corrupt(f"what it says of {key} is no JSON") from error
+            raise self.corrupt(f"what it says of {key} is no JSON") from error
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -236,7 +255,8 @@ class IndexFile:
             raise _not_written(self.file, error) from error
 
     def put(self, entry: Entry) -> None:
-        """Add a landmark, or take its place; within ``changing``."""
+        """Add a landmark, or take its place; within ``changing``. Raises UsageError for texts that can't be kept."""
+        _check_texts(entry.landmark)
         landmark, position = entry.landmark, entry.landmark.position or (None, None)
         names = json.dumps(dict(landmark.names), ensure_ascii=False)
         known = self._connection.execute("SELECT place FROM landmarks WHERE id = ?", (landmark.id,)).fetchone()
@@ -280,7 +300,17 @@ class IndexFile:
         try:
             yield
         except (sqlite3.Error, UnicodeError) as error:
-            raise self._corrupt(f"it can't be read: {error}") from error
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                raise LandmarkIndexError(
+                    f"{printable(str(self.file))} is being changed by another program; try again in a moment."
+                ) from error
+            raise self.corrupt(f"it can't be read: {error}") from error
+
+    def _id(self, value: object) -> str:
+        try:
+            return _text(value, MAX_NAME)
+        except ValueError as error:
+            raise self.corrupt(f"a landmark's id can't be used: {error}") from error
 
     def _identity(self) -> EmbeddingIdentity:
         told = self.told("embedding")
@@ -289,7 +319,7 @@ class IndexFile:
             if not (isinstance(size, int) and 0 < size <= MAX_SIZE):
                 raise ValueError(size)
         except (TypeError, KeyError, ValueError) as error:
-            raise self._corrupt("it does not say whose embeddings it holds") from error
+            raise self.corrupt("it does not say whose embeddings it holds") from error
         return EmbeddingIdentity(model, id, size)
 
     def _landmark(self, row: tuple[Any, ...]) -> Landmark:
@@ -306,15 +336,15 @@ class IndexFile:
                 None if city is None else _text(city, MAX_NAME),
                 position,
                 known,
-                None if source is None else _text(source, 10 * MAX_NAME),
+                None if source is None else _text(source, MAX_SOURCE),
             )
         except (TypeError, ValueError, RecursionError) as error:
-            raise self._corrupt(f"what it says of {printable(str(id))[:80]} can't be used ({error})") from error
+            raise self.corrupt(f"what it says of {printable(str(id))[:80]} can't be used ({error})") from error
 
     def _reference(self, row: tuple[Any, ...]) -> Reference:
         path, digest, embedding, *thumbnail = row
         if not isinstance(embedding, bytes) or len(embedding) != 2 * self.embedding.size:
-            raise self._corrupt(f"a photo's embedding is not of {self.embedding.size} numbers")
+            raise self.corrupt(f"a photo's embedding is not of {self.embedding.size} numbers")
         values = self._checked(np.frombuffer(embedding, "<f2").astype(np.float32)[None])[0]
         picture = thumbnail[0] if thumbnail and isinstance(thumbnail[0], bytes) else None
         return Reference(str(path), str(digest), values, picture)
@@ -323,10 +353,11 @@ class IndexFile:
         """Vectors as they are. Raises IndexCorrupt where one is not about as long as one."""
         lengths = np.einsum("nd,nd->n", values, values)
         if not bool((np.abs(lengths - 1) < 0.02).all()):  # not a number compares as False
-            raise self._corrupt("a vector in it is not of length one")
+            raise self.corrupt("a vector in it is not of length one")
         return values
 
-    def _corrupt(self, words: str) -> IndexCorrupt:
+    def corrupt(self, words: str) -> IndexCorrupt:
+        """What to raise where something in the file can't be used."""
         return IndexCorrupt(f"{printable(str(self.file))} can't be used: {words}; make it anew, or restore the file.")
 
 
@@ -335,8 +366,18 @@ _COLUMNS = "id, name, city, latitude, longitude, names, source"
 
 def remove_file(file: Path) -> None:
     """Remove an index with its journal: one that a killed process left would be played back into the next file."""
-    for path in (file, file.with_name(f"{file.name}-journal")):
+    for path in (file, _journal(file)):
         path.unlink(missing_ok=True)
+
+
+def put_in_place(new: Path, file: Path) -> None:
+    """Let a whole index take the place of another, or of none, in one step; what opened the other one keeps it."""
+    _journal(file).unlink(missing_ok=True)
+    new.replace(file)
+
+
+def _journal(file: Path) -> Path:
+    return file.with_name(f"{file.name}-journal")
 
 
 def checked_position(latitude: float, longitude: float) -> tuple[float, float]:
@@ -348,7 +389,9 @@ def checked_position(latitude: float, longitude: float) -> tuple[float, float]:
 
 def _connect(file: Path) -> sqlite3.Connection:
     # Threads of a server share it; sqlite3 itself is compiled to let only one in at a time.
-    return sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL)
+    return connection
 
 
 def _careful(connection: sqlite3.Connection) -> None:
@@ -357,9 +400,20 @@ def _careful(connection: sqlite3.Connection) -> None:
 
 
 def _text(value: object, most: int) -> str:
-    if not isinstance(value, str) or not value or len(value) > most:
-        raise ValueError(f"a text of 1 to {most} letters is expected")
+    if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
+        raise ValueError(f"a text of 1 to {most} printable letters is expected")
     return value
+
+
+def _check_texts(landmark: Landmark) -> None:
+    """By the rules of reading: what is written can be read again."""
+    texts = {"id": landmark.id, "name": landmark.name, "city": landmark.city}
+    texts |= {f"name in {language}": name for language, name in landmark.names}
+    for what, text, most in (*((*each, MAX_NAME) for each in texts.items()), ("source", landmark.source, MAX_SOURCE)):
+        if text is not None and not (0 < len(text) <= most and text.isprintable()):
+            raise UsageError(
+                f"the {what} of {printable(landmark.id)[:80]} can't be kept; give 1 to {most:,} printable letters."
+            )
 
 
 def _half(vector: NDArray[np.float32]) -> bytes:

@@ -57,7 +57,9 @@ def judged(
     if position is not None and landmark.position is not None:
         away = distance_km(position, landmark.position)
         if away > FARTHEST_KM:
-            return _rejected(candidate, "position", f"the photo was taken {away:,.0f} km from {landmark.name}")
+            return _rejected(
+                candidate, "position", f"the photo was taken more than {FARTHEST_KM:g} km from {landmark.name}"
+            )
     return candidate
 
 

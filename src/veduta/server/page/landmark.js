@@ -17,7 +17,8 @@ export function landmarkSection(landmark) {
 }
 
 function named(answer, landmark) {
-  const rival = landmark.candidates.find((each) => each.id !== answer.id);
+  // What stands before the answer was rejected, and is told in the raw answer.
+  const rival = landmark.candidates[landmark.candidates.indexOf(answer) + 1];
   const needed = word("landmark_needed", { threshold: decimal(answer.threshold) });
   const told = rival ? `${needed} · ${word("landmark_next", { name: safe(rival.name), similarity: decimal(rival.similarity) })}` : needed;
   return element("div", {},

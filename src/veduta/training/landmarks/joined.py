@@ -131,7 +131,9 @@ def _parted(trained: nn.Module, untouched: nn.Module) -> tuple[nn.Module, nn.Mod
     if not isinstance(trained, nn.Sequential) or type(trained) is not nn.Sequential:
         return nn.Identity(), copy.deepcopy(trained), copy.deepcopy(untouched)
     assert isinstance(untouched, nn.Sequential)
-    first = next((place for place, layers in enumerate(zip(trained, untouched, strict=True)) if not _same(*layers)), 0)
+    first = next(
+        (place for place, layers in enumerate(zip(trained, untouched, strict=True)) if not _same(*layers)), len(trained)
+    )
     return (copy.deepcopy(part) for part in (trained[:first], trained[first:], untouched[first:]))  # type: ignore[return-value]
 
 

@@ -43,7 +43,7 @@ from veduta.training.progress import Progress
 from veduta.training.run_folder import Fact
 from veduta.training.schedules import Schedule, for_photos
 from veduta.training.start import architecture_for, start_network
-from veduta.training.user_data import read_photos
+from veduta.training.user_data import check_left, read_photos
 from veduta.training.validation import LAST
 from veduta.whole_file import write_whole
 
@@ -152,9 +152,15 @@ def train_embedding(
     )
     read = read_photos(dataset, wanted, on_photo=progress.photo)
     tell_left_out(read.failures, len(read.kept), run, progress.note)
+    check_left(dataset, np.ones(len(read.kept), bool), read)
     dataset = dataset.subset(read.kept)
     photos = replace(read.photos, people=people)
     good = _without_outliers(dataset, photos, untouched, recipe, run, progress.note)
+    if int(good.sum()) < recipe.embedding:
+        raise TrainingError(
+            f"{int(good.sum()):,} photos are too few for an embedding of {recipe.embedding} numbers; add photos, or "
+            "make it shorter (--embedding)."
+        )
     held = _held_out(dataset, recipe) & good
     schedule = for_photos(recipe.schedule, int((good & ~held).sum()))
     loss = _put_loss(network, recipe, classes)
@@ -237,6 +243,7 @@ def _without_outliers(
     """Which photos ``[n]`` are trained on: all but the outliers, judged by the features of the untouched network."""
     good = np.ones(len(dataset.paths), bool)
     if not recipe.outliers:
+        (run / DROPPED).unlink(missing_ok=True)
         return good
     note("asking the photos of each landmark about each other")
     values = unit(pooled_features(network, photos))
@@ -251,8 +258,9 @@ def _without_outliers(
     rows.writerow(("path", "landmark"))
     for place in np.flatnonzero(~good):
         label = dataset.labels[int(dataset.targets[place])]
-        rows.writerow((neutral(printable(dataset.paths[place])), neutral(printable(label))))
-    write_whole(run / DROPPED, text.getvalue().encode())
+        # Paths as they are, for the index is made without these photos.
+        rows.writerow((dataset.paths[place], neutral(printable(label))))
+    write_whole(run / DROPPED, text.getvalue().encode("utf-8", "surrogateescape"))
     note(f"{int((~good).sum()):,} photos seem to show something else and are dropped; {run / DROPPED} lists them")
     return good
 
