@@ -35,7 +35,7 @@ def photos() -> list[bytes]:
     return [photo(640 + number, 480) for number in range(16)]
 
 
-@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [15, pytest.param(600, marks=pytest.mark.slow)])
 def test_64_clients_get_answers_or_the_queues_503(
     bench: Bench, photos: list[bytes], bare_home: Path, seconds: int
 ) -> None:
@@ -57,7 +57,7 @@ def test_64_clients_get_answers_or_the_queues_503(
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [120, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_a_soak_of_models_that_come_and_go_leaves_nothing_behind(
     bench: Bench, photos: list[bytes], tmp_path: Path, shared_weights: Path, count: int
 ) -> None:

@@ -19,12 +19,15 @@ from veduta.errors import TrainingError
 Floats = NDArray[np.float32]
 
 #: The power of whitening: 0 keeps components as loud as they are, 1 makes all of them as loud.
-PLAIN, LEARNED = 0.65, 0.5
+WHITENING = 0.65
+#: So much the differences within a landmark count beside those between views: those of the landmarks at hand, learnt in
+#: full, cost others that are enrolled afterwards from a few photos.
+WITHIN = 0.1
 #: So much of the mean variance is added to each direction's, so that those in which nothing changed are not trusted.
 SHRINKAGE = 0.3
 
 
-def principal_components(values: Floats, size: int, whitening: float = PLAIN) -> tuple[Floats, Floats]:
+def principal_components(values: Floats, size: int, whitening: float = WHITENING) -> tuple[Floats, Floats]:
     """The mean ``[d]`` of values ``[n, d]`` and their first ``size`` components ``[size, d]``, largest first.
 
     Each is divided by its singular value, relative to the largest, to the power of ``whitening`` (Jégou and Chum 2012,
@@ -55,11 +58,11 @@ def learned_whitening(
     like any of them has no direction of its own.
     Raises TrainingError for fewer values than ``size``.
     """
-    changes = _covariance_of_changes([values, *views]) + _covariance_within(values, targets)
+    changes = _covariance_of_changes([values, *views]) + WITHIN * _covariance_within(values, targets)
     shrunk = changes + SHRINKAGE * np.trace(changes) / len(changes) * np.eye(len(changes))
     variances, directions = np.linalg.eigh(shrunk)
     evened = (directions / np.sqrt(variances)) @ directions.T
-    _, components = principal_components((values @ evened).astype(np.float32), size, LEARNED)
+    _, components = principal_components((values @ evened).astype(np.float32), size)
     others = values[targets == targets.max()]
     return others.mean(axis=0), (components @ evened).astype(np.float32)
 
