@@ -54,6 +54,14 @@ def test_the_memory_of_a_run_is_sampled_while_it_goes_on(cache: Path, tmp_path: 
 
 
 @pytest.mark.slow
+def test_landmarks_are_trained_and_judged_with_people_and_from_few_photos(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("landmarks", cache, tmp_path)["figures"]
+    assert {"photos", "with_people"} <= set(found["as shipped"])
+    assert set(found["every third landmark kept out"]["enrolled_from"]) == {"1", "3", "5"}
+    assert 0 <= found["scrape noise, other landmarks"]["found"] <= 1
+
+
+@pytest.mark.slow
 def test_heat_maps_are_judged_and_timed(cache: Path, tmp_path: Path) -> None:
     found = run_bench("heat-maps", cache, tmp_path)
     assert 0 <= found["figures"]["deletion"]["lowers_more_than_block"] <= 1
