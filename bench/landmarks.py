@@ -244,7 +244,8 @@ def _scrape_noise(report: Report, manifest: Manifest, others: Others) -> None:
         for landmark in range(0, len(manifest.labels), _KEPT_OUT):
             photos, told = of_landmarks, targets.copy()
             if strangers is None:
-                wrong = random.choice(np.flatnonzero(targets != landmark), min(WRONG, len(targets) // 2), replace=False)
+                elsewhere = np.flatnonzero(targets != landmark)
+                wrong = random.choice(elsewhere, min(WRONG, len(targets) // 30), replace=False)
                 told[wrong] = landmark
             else:
                 drawn = random.choice(len(strangers), min(WRONG, len(strangers)), replace=False)
