@@ -16,8 +16,9 @@ from bench.report import Report, Table, Verdict
 from bench.settings import DATA, Settings
 from veduta.images.sources import expand
 from veduta.recognition.landmarks.enrolment import new_landmark
+from veduta.recognition.landmarks.entries import EmbeddingIdentity, Entry
 from veduta.recognition.landmarks.index import LandmarkIndex
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, Entry, IndexFile
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.recognition.landmarks.references import unit
 from veduta.records import Landmark
 from veduta.workflows.landmarks import enrol_photos

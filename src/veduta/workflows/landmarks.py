@@ -18,8 +18,9 @@ from veduta.labels.text_file import neutral
 from veduta.models.bundle import Bundle
 from veduta.models.store import find_name, home
 from veduta.recognition.landmarks.enrolment import Enrolled, SeenPhotos, enrol, new_landmark, plain_id, see_photos
+from veduta.recognition.landmarks.entries import MAX_NAME, Entry
 from veduta.recognition.landmarks.index import DEFAULT, ENDING, FOLDER, LandmarkIndex, check_embedding, identity_of
-from veduta.recognition.landmarks.index_file import MAX_NAME, Entry, IndexFile, put_in_place, remove_file
+from veduta.recognition.landmarks.index_file import IndexFile, put_in_place, remove_file
 from veduta.recognition.landmarks.recogniser import LandmarkRecogniser, PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, choose_thresholds

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from veduta.errors import IndexIncompatible, UsageError
 from veduta.recognition.landmarks.enrolment import SeenPhotos, enrol, new_landmark, plain_id, see_photos
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
+from veduta.recognition.landmarks.entries import EmbeddingIdentity
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.recognition.landmarks.recogniser import PhotoEmbedder
 from veduta.recognition.tagger import Tagger
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError, UsageError
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, Entry, IndexFile, Reference
+from veduta.recognition.landmarks.entries import EmbeddingIdentity, Entry, Reference
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.records import Landmark
 
 IDENTITY = EmbeddingIdentity("made", "e" * 32, 4)
@@ -193,7 +194,8 @@ def test_the_journal_of_a_killed_process_is_not_played_into_a_new_index(tmp_path
     code = f"""
 import os
 from pathlib import Path
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
+from veduta.recognition.landmarks.entries import EmbeddingIdentity
+from veduta.recognition.landmarks.index_file import IndexFile
 index = IndexFile.create(Path({str(path)!r}), EmbeddingIdentity("old", "o" * 32, 4))
 connection = index._connection
 connection.execute("PRAGMA cache_size = 2")

@@ -9,8 +9,9 @@ import pytest
 
 from veduta.errors import IndexIncompatible, NoAnswer
 from veduta.recognition.landmarks.enrolment import enrol, new_landmark, see_photos
+from veduta.recognition.landmarks.entries import EmbeddingIdentity
 from veduta.recognition.landmarks.index import LandmarkIndex
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.recognition.landmarks.recogniser import LandmarkRecogniser, PhotoEmbedder
 from veduta.recognition.landmarks.vetoes import Scene
 

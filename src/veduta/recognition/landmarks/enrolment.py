@@ -17,8 +17,9 @@ from veduta.errors import PhotoError, UsageError
 from veduta.images.decode import Limits, Thumbnail, Wanted, decode, read_bytes
 from veduta.images.limits import printable
 from veduta.positions import in_range
+from veduta.recognition.landmarks.entries import MAX_NAME, Entry, Reference
 from veduta.recognition.landmarks.index import LandmarkIndex, check_embedding
-from veduta.recognition.landmarks.index_file import MAX_NAME, Entry, IndexFile, Reference
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.recognition.landmarks.recogniser import PhotoEmbedder
 from veduta.recognition.landmarks.references import reference_vectors
 from veduta.recognition.tagger import Tagger

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from veduta.errors import IndexIncompatible, UsageError
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle
-from veduta.recognition.landmarks.index_file import EmbeddingIdentity, IndexFile
+from veduta.recognition.landmarks.entries import EmbeddingIdentity
+from veduta.recognition.landmarks.index_file import IndexFile
 from veduta.recognition.landmarks.search import ReferenceVectors
 from veduta.recognition.landmarks.thresholds import FALSE_ALARMS, Thresholds, choose_thresholds
 from veduta.records import Landmark, Match

@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,19 +18,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError, UsageError
+from veduta.errors import IndexCorrupt, IndexIncompatible, IndexNotFound, LandmarkIndexError, OutputError
 from veduta.images.limits import printable
 from veduta.labels.translations import LANGUAGES
-from veduta.positions import in_range
+from veduta.recognition.landmarks.entries import (
+    MAX_NAME,
+    MAX_SIZE,
+    MAX_SOURCE,
+    EmbeddingIdentity,
+    Entry,
+    Reference,
+    bounded_text,
+    check_texts,
+    checked_position,
+)
 from veduta.records import Landmark
 
 FORMAT_VERSION = 1
-#: So many characters may a name or an id have.
-MAX_NAME = 200
-#: So many what is told of its source.
-MAX_SOURCE = 2000
-#: So many numbers may an embedding have.
-MAX_SIZE = 4096
+#: So many vectors may a landmark have.
 MAX_VECTORS = 64
 #: Bytes of a reference photo's thumbnail; one of 320 pixels has some 20,000.
 MAX_THUMBNAIL = 200_000
@@ -50,42 +54,6 @@ CREATE TABLE others(digest TEXT PRIMARY KEY, embedding BLOB NOT NULL);
 """
 _TABLE_NAMES = {"meta", "landmarks", "photos", "others"}
 _APPLICATION = 0x56454455  # "VEDU", told to `file` and to us
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingIdentity:
-    """Whose vectors an index holds: the model's name, for people, and what its embeddings depend on; ``size`` numbers
-    each.
-    """
-
-    model: str
-    embedding_id: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reference:
-    """A photo of a landmark, or of none: where it lay, the digest of its content, its embedding ``[d]`` of length one,
-    and a small JPEG of it, where one is kept.
-    """
-
-    path: str
-    digest: str
-    embedding: NDArray[np.float32]
-    thumbnail: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """A landmark with what it is known by: ``vectors`` float32 ``[k, d]`` of length one.
-
-    ``outdoor`` is the share of its photos that are outdoors, None where nobody looked.
-    """
-
-    landmark: Landmark
-    vectors: NDArray[np.float32]
-    photos: tuple[Reference, ...] = field(default=(), repr=False)
-    outdoor: float | None = None
 
 
 class IndexFile:
@@ -256,7 +224,7 @@ class IndexFile:
 
     def put(self, entry: Entry) -> None:
         """Add a landmark, or take its place; within ``changing``. Raises UsageError for texts that can't be kept."""
-        _check_texts(entry.landmark)
+        check_texts(entry.landmark)
         landmark, position = entry.landmark, entry.landmark.position or (None, None)
         names = json.dumps(dict(landmark.names), ensure_ascii=False)
         known = self._connection.execute("SELECT place FROM landmarks WHERE id = ?", (landmark.id,)).fetchone()
@@ -308,14 +276,18 @@ class IndexFile:
 
     def _id(self, value: object) -> str:
         try:
-            return _text(value, MAX_NAME)
+            return bounded_text(value, MAX_NAME)
         except ValueError as error:
             raise self.corrupt(f"a landmark's id can't be used: {error}") from error
 
     def _identity(self) -> EmbeddingIdentity:
         told = self.told("embedding")
         try:
-            model, id, size = _text(told["model"], MAX_NAME), _text(told["embedding_id"], MAX_NAME), told["size"]
+            model, id, size = (
+                bounded_text(told["model"], MAX_NAME),
+                bounded_text(told["embedding_id"], MAX_NAME),
+                told["size"],
+            )
             if not (isinstance(size, int) and 0 < size <= MAX_SIZE):
                 raise ValueError(size)
         except (TypeError, KeyError, ValueError) as error:
@@ -326,17 +298,19 @@ class IndexFile:
         id, name, city, latitude, longitude, names, source = row
         try:
             told = json.loads(names)
-            known = tuple((_text(each, 8), _text(told[each], MAX_NAME)) for each in told if each in LANGUAGES)
+            known = tuple(
+                (bounded_text(each, 8), bounded_text(told[each], MAX_NAME)) for each in told if each in LANGUAGES
+            )
             position = None
             if latitude is not None or longitude is not None:
                 position = checked_position(float(latitude), float(longitude))
             return Landmark(
-                _text(id, MAX_NAME),
-                _text(name, MAX_NAME),
-                None if city is None else _text(city, MAX_NAME),
+                bounded_text(id, MAX_NAME),
+                bounded_text(name, MAX_NAME),
+                None if city is None else bounded_text(city, MAX_NAME),
                 position,
                 known,
-                None if source is None else _text(source, MAX_SOURCE),
+                None if source is None else bounded_text(source, MAX_SOURCE),
             )
         except (TypeError, ValueError, RecursionError) as error:
             raise self.corrupt(f"what it says of {printable(str(id))[:80]} can't be used ({error})") from error
@@ -380,13 +354,6 @@ def _journal(file: Path) -> Path:
     return file.with_name(f"{file.name}-journal")
 
 
-def checked_position(latitude: float, longitude: float) -> tuple[float, float]:
-    """Degrees as they are. Raises ValueError where they are out of range."""
-    if not in_range(latitude, longitude):
-        raise ValueError(f"{latitude:g}, {longitude:g} is no position")
-    return latitude, longitude
-
-
 def _connect(file: Path) -> sqlite3.Connection:
     # Threads of a server share it; sqlite3 itself is compiled to let only one in at a time.
     connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
@@ -397,23 +364,6 @@ def _connect(file: Path) -> sqlite3.Connection:
 def _careful(connection: sqlite3.Connection) -> None:
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _text(value: object, most: int) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= most or not value.isprintable():
-        raise ValueError(f"a text of 1 to {most} printable letters is expected")
-    return value
-
-
-def _check_texts(landmark: Landmark) -> None:
-    """By the rules of reading: what is written can be read again."""
-    texts = {"id": landmark.id, "name": landmark.name, "city": landmark.city}
-    texts |= {f"name in {language}": name for language, name in landmark.names}
-    for what, text, most in (*((*each, MAX_NAME) for each in texts.items()), ("source", landmark.source, MAX_SOURCE)):
-        if text is not None and not (0 < len(text) <= most and text.isprintable()):
-            raise UsageError(
-                f"the {what} of {printable(landmark.id)[:80]} can't be kept; give 1 to {most:,} printable letters."
-            )
 
 
 def _half(vector: NDArray[np.float32]) -> bytes:
