@@ -214,3 +214,26 @@ def test_the_wanted_rate_stays_when_more_photos_are_judged_by(run: Run, photos: 
     assert run("landmarks", "calibrate", photos / "noise", "--false-alarms", "0.2").exit_code == 0
     assert run("landmarks", "calibrate", photos / "noise").exit_code == 0
     assert "20.00%" in run("landmarks", "list").output or "a guess" in run("landmarks", "list").output
+
+
+def test_an_index_that_can_not_be_made_anew_stays_and_who_reads_it_goes_on(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from veduta.recognition.landmarks.index import LandmarkIndex
+    from veduta.recognition.landmarks.recogniser import PhotoEmbedder
+    from veduta.workflows import landmarks
+
+    (tmp_path / "data").mkdir()
+    (photos / "striped").rename(tmp_path / "data" / "striped")
+    path, embedder = tmp_path / "made.landmarks", PhotoEmbedder.load("places100")
+    reader = landmarks.build_index(path, tmp_path / "data", embedder, [])
+    (photos / "chequered").rename(tmp_path / "data" / "chequered")
+    with monkeypatch.context() as broken:
+        broken.setattr(landmarks, "put_in_place", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+        with pytest.raises(OSError, match="no space"):
+            landmarks.build_index(path, tmp_path / "data", embedder, [])
+    assert [each.id for each in LandmarkIndex.open(path).file.landmarks()] == ["striped"]
+    assert sorted(each.name for each in tmp_path.glob("*.landmarks*")) == ["made.landmarks"]
+    landmarks.build_index(path, tmp_path / "data", embedder, []).close()
+    assert [each.id for each in reader.file.landmarks()] == ["striped"], "who had it open keeps what it had"
+    assert len(LandmarkIndex.open(path)) == 2

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from veduta.datasets.landmark_table import read_landmark_table
 from veduta.datasets.manifest import read_manifest
@@ -15,12 +15,13 @@ from veduta.datasets.places.overpass import Overpass
 from veduta.datasets.places.place import City, Wish
 from veduta.datasets.places.wikidata import Wikidata
 from veduta.datasets.search.own import Folder
-from veduta.errors import UsageError
+from veduta.errors import OutputError, UsageError
 from veduta.images.fetch import Fetcher, Politeness
 from veduta.workflows.collect_landmarks import MANIFEST, TABLE, Search, collect_landmarks
 from veduta.workflows.watch import Watch
 
 from ..datasets.places.services import Made, PlacesServices
+from .textured import noise_photos
 
 PORTO, PARIS = City("Porto", (41.15, -8.61)), City("Paris", (48.86, 2.35))
 
@@ -41,13 +42,7 @@ def fetcher(services: PlacesServices) -> Iterator[Fetcher]:
 
 @pytest.fixture
 def search(services: PlacesServices, tmp_path: Path) -> Search:
-    random = np.random.default_rng(0)
-    for name in ("Tower", "Bridge"):
-        (tmp_path / "own" / name).mkdir(parents=True)
-        for number in range(4):
-            # Coarse noise, so that no two are copies of each other.
-            small = Image.fromarray(random.integers(0, 256, (12, 12, 3), np.uint8))
-            small.resize((240, 240), Image.Resampling.BICUBIC).save(tmp_path / "own" / name / f"{number}.jpg")
+    noise_photos(tmp_path / "own", ("Tower", "Bridge"))
     (tmp_path / "own" / "Tower" / "00text.jpg").write_text("no photo")
     wikidata = Wikidata(services.url)
     return Search(
@@ -114,3 +109,20 @@ def test_cities_without_a_famous_place_are_refused(search: Search, fetcher: Fetc
     wish = Search(search.places, search.photos, Wish(least_fame=1000), fame=search.fame)
     with pytest.raises(UsageError, match="famous enough"):
         collect_landmarks([PORTO], wish, tmp_path / "out", fetcher, Watch())
+
+
+def test_a_disk_without_room_is_told_and_the_next_run_goes_on(
+    search: Search, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    def no_room(*_given: object, **_named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", no_room)
+        full.setattr(os, "replace", no_room)
+        with pytest.raises(OutputError, match="No space left"):
+            collect_landmarks([PORTO], search, out, fetcher, Watch())
+    assert not (out / TABLE).exists()
+    assert collect_landmarks([PORTO], search, out, fetcher, Watch()).photos == 8

@@ -9,14 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from veduta.datasets.manifest import read_manifest
 from veduta.workflows.collect_landmarks import MANIFEST, TABLE
 
 from ..datasets.places.services import Made, PlacesServices
+from .textured import noise_photos
 
 # A line for each stage that begins and each step of it.
 PROGRAM = """
@@ -57,14 +56,7 @@ def services() -> Iterator[PlacesServices]:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """Four photos for each name; no two are copies."""
-    random = np.random.default_rng(0)
-    for name in ("Tower", "Bridge"):
-        (tmp_path / "own" / name).mkdir(parents=True)
-        for number in range(4):
-            small = Image.fromarray(random.integers(0, 256, (12, 12, 3), np.uint8))
-            small.resize((240, 240), Image.Resampling.BICUBIC).save(tmp_path / "own" / name / f"{number}.jpg")
-    return tmp_path / "own"
+    return noise_photos(tmp_path / "own", ("Tower", "Bridge"))
 
 
 def start(services: PlacesServices, own: Path, out: Path) -> subprocess.Popen[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,3 +20,14 @@ def photo(colour: str, number: int, side: int = 200) -> bytes:
     file = io.BytesIO()
     picture.resize((side * 4 // 3, side), Image.Resampling.BICUBIC).save(file, "JPEG")
     return file.getvalue()
+
+
+def noise_photos(folder: Path, names: Sequence[str], count: int = 4) -> Path:
+    """So many photos of coarse noise in a folder for each name; no two are copies of each other."""
+    random = np.random.default_rng(0)
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            small = Image.fromarray(random.integers(0, 256, (12, 12, 3), np.uint8))
+            small.resize((240, 240), Image.Resampling.BICUBIC).save(folder / name / f"{number}.jpg")
+    return folder
