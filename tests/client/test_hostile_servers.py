@@ -247,6 +247,16 @@ def test_a_refusal_during_the_upload_is_heard(raw: Raw) -> None:
     assert (error.value.status, error.value.code) == (413, "photo_too_large")
 
 
+def _whole_request(stream: socket.socket) -> None:
+    """Reads head and body: who answers and closes while bytes wait unread may take the answer back (RST)."""
+    length = 0
+    with stream.makefile("rb") as reader:
+        while line := reader.readline().strip().lower():
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        reader.read(length)
+
+
 def _tls_server(stop: threading.Event) -> tuple[str, trustme.CA]:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -261,7 +271,7 @@ def _tls_server(stop: threading.Event) -> tuple[str, trustme.CA]:
                     connection, _ = listener.accept()
                     connection.settimeout(5)
                     with context.wrap_socket(connection, server_side=True) as stream:
-                        stream.recv(65536)
+                        _whole_request(stream)
                         body = json.dumps(ANSWER).encode()
                         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                         stream.sendall(head % len(body) + body)
