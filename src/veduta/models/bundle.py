@@ -23,6 +23,7 @@ from veduta.models.attribute_table import AttributeSpec, AttributeTable
 from veduta.models.description import (
     Description,
     EvidenceSpec,
+    GeneratorSpec,
     Head,
     Kind,
     Metric,
@@ -31,6 +32,7 @@ from veduta.models.description import (
     description_text,
     embedding_values,
     evidence_values,
+    generator_values,
     head_values,
     preprocessing_values,
     read_description,
@@ -42,6 +44,7 @@ __all__ = [
     "AttributeTable",
     "Bundle",
     "EvidenceSpec",
+    "GeneratorSpec",
     "Head",
     "Kind",
     "Metric",
@@ -53,6 +56,8 @@ __all__ = [
 GRAPH, DESCRIPTION, CARD, WEIGHTS = "model.onnx", "model.json", "README.md", "weights.safetensors"
 ATTRIBUTES = attribute_table.FILE
 INPUT = "images"
+#: What a generator takes; it gives ``images``.
+LATENTS, CLASSES = "latents", "classes"
 
 _MOST_BYTES = {DESCRIPTION: 64 * 2**20, GRAPH: MAX_BYTES, WEIGHTS: 16 * 2**30, ATTRIBUTES: attribute_table.MAX_BYTES}
 
@@ -69,6 +74,7 @@ class Bundle:
     embedding: OutputSpec | None
     evidence: EvidenceSpec | None
     attributes: AttributeSpec | None
+    generator: GeneratorSpec | None
     metrics: tuple[Metric, ...]
     architecture: str | None
     license: str | None
@@ -100,6 +106,7 @@ class Bundle:
                 heads=description.heads,
                 embedding=description.embedding,
                 evidence=description.evidence,
+                generator=description.generator,
             )
             if WEIGHTS in files:
                 _check_hash(files[WEIGHTS], _sha256(files[WEIGHTS]), description.files[WEIGHTS])
@@ -115,6 +122,8 @@ class Bundle:
             "embedding": embedding_values(description.embedding),
             "evidence": evidence_values(description.evidence),
         }
+        if description.generator is not None:
+            answers["generator"] = generator_values(description.generator)
         if description.attributes is not None:
             spec = attribute_table.spec_values(description.attributes)
             answers["attributes"] = {"spec": spec, "file": description.files[ATTRIBUTES]}
@@ -127,6 +136,7 @@ class Bundle:
             embedding=description.embedding,
             evidence=description.evidence,
             attributes=description.attributes,
+            generator=description.generator,
             metrics=description.metrics,
             architecture=description.architecture,
             license=description.license,
@@ -172,6 +182,7 @@ def write_bundle(
     embedding: OutputSpec | None = None,
     evidence: EvidenceSpec | None = None,
     attributes: AttributeTable | None = None,
+    generator: GeneratorSpec | None = None,
     metrics: Sequence[Metric] = (),
     architecture: str | None = None,
     weights: bytes | Path | None = None,
@@ -206,6 +217,7 @@ def write_bundle(
             embedding=embedding,
             evidence=evidence,
             attributes=None if attributes is None else attributes.spec,
+            generator=generator,
             metrics=tuple(metrics),
             architecture=architecture,
             license=license,
@@ -230,12 +242,15 @@ def check_graph(
     heads: Sequence[Head],
     embedding: OutputSpec | None,
     evidence: EvidenceSpec | None,
+    generator: GeneratorSpec | None = None,
 ) -> None:
-    """Check that a graph takes ``images`` and gives every output that is named here, in its shape.
+    """Check that a graph takes ``images``, or what a generator takes, and gives the outputs named here in their shape.
 
     Raises ``BundleIncompatible``, naming the output.
     """
     inputs = ", ".join(f"{each.name} {each.type}" for each in graph.inputs) or "none"
+    if generator is not None:
+        _check_generator(path, graph, generator, inputs)
     if kind != "generator" and not (len(graph.inputs) == 1 and _takes_images(graph.inputs[0])):
         raise BundleIncompatible(
             f"{path}: must have one input '{INPUT}', uint8 [n, height, width, 3], and has {inputs}; export it so."
@@ -253,6 +268,26 @@ def check_graph(
         _check_output(path, graph, evidence.output, (None,), "the evidence")
 
 
+def _check_generator(path: Path, graph: OnnxFile, generator: GeneratorSpec, inputs: str) -> None:
+    wanted = {LATENTS: (None, generator.latent), CLASSES: (None, len(generator.labels))}
+    found = {each.name: each for each in graph.inputs}
+    takes = found.keys() == wanted.keys() and all(
+        found[name].type == "float32" and found[name].shape is not None and _fits(found[name].shape or (), shape)
+        for name, shape in wanted.items()
+    )
+    if not takes:
+        raise BundleIncompatible(
+            f"{path}: a generator takes '{LATENTS}', float32 [n, {generator.latent}], and '{CLASSES}', float32 "
+            f"[n, {len(generator.labels)}], and this graph has {inputs}; export it so."
+        )
+    side = generator.side
+    made = next((each for each in graph.outputs if each.name == INPUT), None)
+    if made is None or made.type != "uint8" or not _fits(made.shape or (), (None, side, side, 3)):
+        raise BundleIncompatible(
+            f"{path}: a generator gives '{INPUT}', uint8 [n, {side}, {side}, 3], and this graph does not; export it so."
+        )
+
+
 def _takes_images(tensor: Tensor) -> bool:
     shape = tensor.shape
     return tensor.name == INPUT and tensor.type == "uint8" and shape is not None and len(shape) == 4 and shape[3] == 3
@@ -266,7 +301,7 @@ def _check_output(path: Path, graph: OnnxFile, name: str, shape: tuple[int | Non
         raise BundleIncompatible(f"{path}: lacks the output '{name}', expected for {what}; its outputs are {there}.")
     if tensor.type != "float32":
         raise BundleIncompatible(f"{path}: the output '{name}' must be float32 and is {tensor.type}; export it so.")
-    if tensor.shape is None or len(tensor.shape) != len(shape) or not _fits(tensor.shape, shape):
+    if tensor.shape is None or not _fits(tensor.shape, shape):
         raise BundleIncompatible(
             f"{path}: the output '{name}' has the shape {_shape_text(tensor)}, which does not fit {what}; "
             f"name the output and the labels that belong together."
@@ -274,7 +309,9 @@ def _check_output(path: Path, graph: OnnxFile, name: str, shape: tuple[int | Non
 
 
 def _fits(shape: tuple[int | str | None, ...], expected: tuple[int | None, ...]) -> bool:
-    return all(want is None or have == want for have, want in zip(shape, expected, strict=True))
+    return len(shape) == len(expected) and all(
+        want is None or have == want for have, want in zip(shape, expected, strict=True)
+    )
 
 
 def _shape_text(tensor: Tensor) -> str:

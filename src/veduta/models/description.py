@@ -22,6 +22,7 @@ from veduta.records import EnvironmentKind, Label
 FORMAT_VERSION = 1
 MAX_LABELS = 100_000
 MAX_SIDE = 4096
+MAX_LATENT = 65_536
 
 Kind = Literal["classifier", "embedding", "generator"]
 Task = Literal["single_label", "multi_label"]
@@ -84,6 +85,21 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorSpec:
+    """A graph that makes pictures: uint8 ``images [n, side, side, 3]``, with three equal channels where ``grayscale``.
+
+    It takes ``latents`` float32 ``[n, latent]``, numbers drawn from a standard normal, and ``classes`` float32
+    ``[n, labels]``, rows that sum to 1: a label each, or a mixture of some. The bundle's preprocessing is how the
+    photos that it learnt from were seen, so that others can be compared with what it makes.
+    """
+
+    latent: int
+    side: int
+    labels: tuple[Label, ...]
+    grayscale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """All that ``model.json`` says; ``files`` maps names of files beside it to their SHA-256, in hex."""
 
@@ -94,6 +110,7 @@ class Description:
     embedding: OutputSpec | None
     evidence: EvidenceSpec | None
     attributes: AttributeSpec | None
+    generator: GeneratorSpec | None
     metrics: tuple[Metric, ...]
     architecture: str | None
     license: str | None
@@ -109,7 +126,7 @@ def read_description(file: Path, data: bytes) -> Description:
     _check_version(top)
     top.only(
         "format_version", "name", "kind", "input", "heads", "embedding", "evidence", "attributes",
-        "metrics", "architecture", "license", "files",
+        "generator", "metrics", "architecture", "license", "files",
     )  # fmt: skip
     description = Description(
         name=top.text("name"),
@@ -119,6 +136,7 @@ def read_description(file: Path, data: bytes) -> Description:
         embedding=_embedding(top.entry("embedding")) if top.has("embedding") else None,
         evidence=_evidence(top.entry("evidence")) if top.has("evidence") else None,
         attributes=read_spec(top.entry("attributes")) if top.has("attributes") else None,
+        generator=_generator(top.entry("generator")) if top.has("generator") else None,
         metrics=tuple(_metric(entry) for entry in top.entries("metrics", 1000)) if top.has("metrics") else (),
         architecture=top.text("architecture") if top.has("architecture") else None,
         license=top.text("license") if top.has("license") else None,
@@ -139,6 +157,7 @@ def description_text(description: Description) -> str:
         "embedding": embedding_values(description.embedding),
         "evidence": evidence_values(description.evidence),
         "attributes": spec_values(description.attributes),
+        "generator": generator_values(description.generator),
         "metrics": [_metric_values(metric) for metric in description.metrics],
         "architecture": description.architecture,
         "license": description.license,
@@ -168,13 +187,29 @@ def head_values(head: Head) -> dict[str, Any]:
         "name": head.name,
         "task": head.task,
         "outputs": outputs,
-        "labels": [
-            _present({"id": label.id, "name": label.name, "environment": label.environment, "coarse": label.coarse})
-            for label in head.labels
-        ],
+        "labels": _label_values(head.labels),
         **calibration,
         "thresholds": head.thresholds,
     }
+
+
+def generator_values(generator: GeneratorSpec | None) -> dict[str, Any] | None:
+    """The generator, as JSON values."""
+    if generator is None:
+        return None
+    return {
+        "latent": generator.latent,
+        "side": generator.side,
+        "grayscale": generator.grayscale,
+        "labels": _label_values(generator.labels),
+    }
+
+
+def _label_values(labels: tuple[Label, ...]) -> list[dict[str, Any]]:
+    return [
+        _present({"id": label.id, "name": label.name, "environment": label.environment, "coarse": label.coarse})
+        for label in labels
+    ]
 
 
 def embedding_values(embedding: OutputSpec | None) -> dict[str, Any] | None:
@@ -310,6 +345,16 @@ def _evidence(entry: JsonObject) -> EvidenceSpec:
     return EvidenceSpec(output, threshold, entry.text("reason"))
 
 
+def _generator(entry: JsonObject) -> GeneratorSpec:
+    entry.only("latent", "side", "grayscale", "labels")
+    return GeneratorSpec(
+        entry.integer("latent", 1, MAX_LATENT),
+        entry.integer("side", 1, MAX_SIDE),
+        _labels(entry),
+        entry.flag("grayscale"),
+    )
+
+
 def _metric(entry: JsonObject) -> Metric:
     entry.only("name", "value", "data", "count", "interval")
     interval = None
@@ -343,6 +388,8 @@ def _check_whole(top: JsonObject, description: Description) -> None:
         top.refuse("heads", "must name at least one head where the kind is classifier")
     if description.kind == "embedding" and description.embedding is None:
         top.refuse("embedding", "is missing, and the kind is embedding")
+    if (description.kind == "generator") != (description.generator is not None):
+        top.refuse("generator", "must be there where the kind is generator, and only there")
     if (description.attributes is None) != (ATTRIBUTES not in description.files):
         top.refuse("attributes", f"and the file {ATTRIBUTES} must be there together, or neither")
     if description.attributes is not None and not _tells_scenes(description):

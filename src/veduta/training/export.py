@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -12,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from onnxscript.optimizer import fold_constants, remove_unused_nodes
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from veduta.errors import TrainingError
 from veduta.models.session import Session
 from veduta.training.networks import BundleGraph, SceneNetwork
 from veduta.training.taps import EvidenceModule
+
+Network = TypeVar("Network", bound=nn.Module)
 
 #: How far an output of the graph may be from torch's, relative to the largest (at least 1) of torch's values.
 TOLERANCE = 1e-3
@@ -29,7 +33,7 @@ _TRACED_SIDE = 160
 _HALF_FROM_ELEMENTS = 256
 
 
-def round_to_half(network: SceneNetwork) -> SceneNetwork:
+def round_to_half(network: Network) -> Network:
     """Round every tensor to what float16 can hold, so that the graph and the weights beside it say the same.
 
     A tensor with a number above 65,504 is left as it is.
@@ -67,22 +71,40 @@ def export_graph(network: SceneNetwork, side: int, *, evidence: EvidenceModule |
     traced = side if network.one_size else max(side, _TRACED_SIDE)
     images = torch.zeros((2, traced, traced, 3), dtype=torch.uint8)
     sides = {} if network.one_size else {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
+    try:
+        with torch.inference_mode():
+            graph(images[:1, :side, :side])
+    except RuntimeError as error:
+        raise TrainingError(
+            f"the network can't see images of {side} by {side} pixels ({error}); give it larger ones."
+        ) from error
+    return graph_bytes(
+        graph,
+        (images,),
+        inputs=["images"],
+        outputs=list(graph.outputs),
+        dynamic_shapes=({0: torch.export.Dim("n"), **sides},),
+    )
+
+
+def graph_bytes(
+    graph: nn.Module,
+    arguments: tuple[Tensor, ...],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic_shapes: tuple[dict[int, Any], ...],
+) -> bytes:
+    """The ONNX graph of a module, its large weights stored as float16 where that holds them exactly."""
     with warnings.catch_warnings():
-        # The exporter warns of its own internals; what it made is checked photo by photo afterwards.
+        # The exporter warns of its own internals; what it made is checked afterwards.
         warnings.simplefilter("ignore")
-        try:
-            with torch.inference_mode():
-                graph(images[:1, :side, :side])
-        except RuntimeError as error:
-            raise TrainingError(
-                f"the network can't see images of {side} by {side} pixels ({error}); give it larger ones."
-            ) from error
         program = torch.onnx.export(
             graph,
-            (images,),
-            input_names=["images"],
-            output_names=list(graph.outputs),
-            dynamic_shapes=({0: torch.export.Dim("n"), **sides},),
+            arguments,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=dynamic_shapes,
             optimize=False,
             verbose=False,
         )

@@ -74,6 +74,7 @@ def open_run(
     with nullcontext() if share.rank else folder.locked():
         saved = folder.load(CHECKPOINT) if folder.has(CHECKPOINT) else None
         if saved is not None:
+            folder.check_kind(saved, "network")
             # A setting that the checkpoint is too old to know was as it is where nobody asks for it.
             usual, begun = asdict(Schedule()), saved["schedule"]
             changes = {**usual["augmentation"], **begun["augmentation"]}

@@ -89,6 +89,15 @@ class RunFolder:
             raise TrainingError(f"{path} holds something else than a checkpoint; name another folder.")
         return state
 
+    def check_kind(self, saved: Mapping[str, Any], kind: str) -> None:
+        """Raises TrainingError where the checkpoint is of a training of another kind: ``network`` or ``generator``."""
+        found = saved.get("kind", "network")
+        if found != kind:
+            raise TrainingError(
+                f"the checkpoint in {self.path} is of the training of a {found}, and this trains a {kind}; name "
+                "another folder."
+            )
+
     def check_same_run(
         self, saved: Mapping[str, Any], schedule: Mapping[str, Any], begun_with: Mapping[str, Fact]
     ) -> None:

@@ -1,0 +1,1 @@
+"""Pictures of scenes made up by a generator: networks, training, alarms, measures, sampling."""
