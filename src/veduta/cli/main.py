@@ -17,6 +17,7 @@ from veduta.cli.dataset import dataset
 from veduta.cli.embed import embed
 from veduta.cli.evaluate import evaluate
 from veduta.cli.explain import explain
+from veduta.cli.generate import generate
 from veduta.cli.job import INTERRUPTION, say
 from veduta.cli.landmarks import landmarks
 from veduta.cli.models import models
@@ -45,6 +46,7 @@ app.command()(compare)
 app.command()(serve)
 app.command()(samples)
 app.add_typer(dataset, name="dataset")
+app.add_typer(generate, name="generate")
 app.add_typer(landmarks, name="landmarks")
 app.add_typer(models, name="models")
 app.add_typer(recipe, name="recipe")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from veduta.cli import train_options as given
 from veduta.cli.job import messages, say
 
 if TYPE_CHECKING:
+    from veduta.models.bundle import Bundle
     from veduta.training.loop import EpochResult
     from veduta.training.progress import Progress
     from veduta.training.schedules import Schedule
@@ -59,6 +61,9 @@ def train(
     threads: given.Threads = None,
     tensorboard: given.TensorBoard = None,
     resume: given.Resume = None,
+    synthetic: given.Synthetic = None,
+    synthetic_share: given.SyntheticShare = None,
+    judge_by: given.JudgeBy = None,
     quiet: given.Quiet = False,
 ) -> None:
     """Train a model on your own classes (extra train, or learn for --recipe transfer).
@@ -68,6 +73,7 @@ def train(
     veduta train photos/ --out runs/mine                 photos/beach/*.jpg, photos/forest/*.jpg, ...
     veduta train labels.csv --out runs/tags              many labels for a photo: file,sea,trees
     veduta train photos/ --out runs/best --search        better settings, then the training
+    veduta train photos/ --out runs/more --synthetic runs/scenes/bundle    generated pictures too, if they help
     veduta tag holiday/ --model runs/mine/bundle         use it
 
     Part of the photos is held out; the epoch that does best on them is kept, and its probabilities are calibrated.
@@ -75,9 +81,10 @@ def train(
     docs/training.md tells more.
     """
     import veduta
+    from veduta.errors import UsageError
 
-    with _shown(quiet) as progress:
-        bundle = veduta.train(
+    def train_on(data: Path, out: Path, progress: Progress) -> Bundle | None:
+        return veduta.train(
             data,
             out,
             recipe=recipe,
@@ -123,8 +130,56 @@ def train(
             resume=resume,
             progress=progress,
         )
+
+    if synthetic is None and (synthetic_share is not None or judge_by is not None):
+        raise UsageError("--synthetic-share and --judge-by count with --synthetic alone: name a generator.")
+    with _shown(quiet) as progress:
+        if synthetic is None:
+            bundle = train_on(data, out, progress)
+        else:
+            bundle = _with_synthetic(data, out, synthetic, synthetic_share, judge_by, seed, train_on, progress)
     if bundle is not None and not quiet:
         say(f"wrote {bundle.path} ({bundle.bundle_id}); try it: veduta tag PHOTOS --model {bundle.path}")
+
+
+def _with_synthetic(
+    data: Path,
+    out: Path,
+    generator: str,
+    share: float | None,
+    judge_by: Path | None,
+    seed: int | None,
+    train_on: Callable[[Path, Path, Progress], Bundle | None],
+    progress: Progress,
+) -> Bundle:
+    """Train without and with generated pictures; tell both, and what follows."""
+    from veduta.evaluation.metrics import wilson_interval
+    from veduta.workflows.synthetic import REPORT, train_with_synthetic
+    from veduta.workflows.watch import Watch
+
+    bundle, found = train_with_synthetic(
+        data,
+        out,
+        generator,
+        lambda data, out: train_on(data, out, progress),
+        share=0.5 if share is None else share,
+        judge_by=judge_by,
+        seed=seed or 0,
+        watch=Watch(begin=progress.note, note=progress.note),
+    )
+    for name, right in (("photos alone", found.without), ("with generated pictures", found.with_them)):
+        low, high = wilson_interval(right, found.photos)
+        progress.note(
+            f"{name}: {right / found.photos:.1%} ({low:.1%} to {high:.1%}) of {found.photos:,} photos held out are "
+            "right"
+        )
+    low, high = found.interval
+    decision = "they are kept" if found.kept else "they are not kept, for it may be chance"
+    progress.note(
+        f"{found.generated:,} generated pictures beside {found.learnt:,} photos bring {100 * found.gain:+.1f} points "
+        f"({100 * low:+.1f} to {100 * high:+.1f}): {decision}. {out / REPORT} has the figures."
+    )
+    return bundle
 
 
 @contextmanager

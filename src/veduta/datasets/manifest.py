@@ -30,6 +30,8 @@ FOLDER_MANIFEST = "manifest.csv"
 # Rows of a Parquet file that are unpacked at once.
 _PARQUET_ROWS = 4096
 _REST = ("split", "group", "dropped", "suspicion")
+# Written where a photo has one: most sets are of photos alone.
+_SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Entry:
 
     ``group`` names photos that belong together, such as the frames of one film; a split never parts them.
     ``dropped`` says why the photo is left out, a word, a colon and the details, and is empty where it is kept;
-    ``suspicion`` is what somebody should look at.
+    ``suspicion`` is what somebody should look at. ``synthetic`` is what generated it, empty for a photo: a generated
+    picture may be learnt from, and is never held out or judged on.
     """
 
     path: str
@@ -47,6 +50,7 @@ class Entry:
     group: str = ""
     dropped: str = ""
     suspicion: str = ""
+    synthetic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def is_manifest(file: Path) -> bool:
     if file.suffix.lower() == ".parquet":
         return True
     header = {name.strip() for name in next(iter(read_rows(file)), [])}
-    return "path" in header and not header.isdisjoint({*LABEL_COLUMNS, *_REST})
+    return "path" in header and not header.isdisjoint({*LABEL_COLUMNS, *_REST, _SYNTHETIC})
 
 
 def read_data(data: Path) -> Manifest:
@@ -151,12 +155,12 @@ def read_manifest(file: Path) -> Manifest:
             f"{printable(str(file))} is no manifest: it needs a column path and a column label, or labels for photos "
             f"with many; here the columns are {', '.join(repr(printable(name)) for name in header[:9]) or 'missing'}."
         )
-    known = ("path", named[0], *_REST)
+    known = ("path", named[0], *_REST, _SYNTHETIC)
     wrong = [name for name in header if name not in known or header.count(name) > 1]
     if wrong:
         raise UsageError(
             f"{printable(str(file))} has the column {printable(wrong[0])!r} too many; a manifest has path, {named[0]} "
-            f"and, once each, any of {', '.join(_REST)}."
+            f"and, once each, any of {', '.join(known[2:])}."
         )
     task = LABEL_COLUMNS[named[0]]
     entries = tuple(_entry(file, header, row, line, task) for line, row in enumerate(rows, 2) if row)
@@ -173,11 +177,12 @@ def write_manifest(file: Path, manifest: Manifest) -> None:
     name = next(name for name, task in LABEL_COLUMNS.items() if task == manifest.task)
     # As text: a Path for each of a million photos would take longer than all the rest.
     root = str(file.resolve().parent).rstrip(os.sep) + os.sep
+    rest = (*_REST, _SYNTHETIC) if any(entry.synthetic for entry in manifest.entries) else _REST
     rows = [
-        (_stored(entry.path, root), _joined(entry, manifest.task), *(getattr(entry, each) for each in _REST))
+        (_stored(entry.path, root), _joined(entry, manifest.task), *(getattr(entry, each) for each in rest))
         for entry in manifest.entries
     ]
-    header = ("path", name, *_REST)
+    header = ("path", name, *rest)
     if file.suffix.lower() not in (".csv", ".parquet"):
         raise UsageError(f"{printable(str(file))}: a manifest is a .csv or a .parquet file; end its name so.")
     try:
@@ -211,7 +216,12 @@ def _entry(file: Path, header: list[str], row: list[str], line: int, task: Label
     labels = () if labels == ("",) and task == "multi_label" else labels
     if "" in labels or len(set(labels)) < len(labels):
         raise UsageError(f"line {line} of {printable(str(file))} has an empty label, or one twice; name each once.")
-    rest = {name: values.get(name, "").strip() for name in _REST}
+    rest = {name: values.get(name, "").strip() for name in (*_REST, _SYNTHETIC)}
+    if rest[_SYNTHETIC] and rest["split"] not in ("", "train"):
+        raise UsageError(
+            f"line {line} of {printable(str(file))} has a generated picture in the split {printable(rest['split'])!r}; "
+            "models are judged by photos alone, so put it into train."
+        )
     return Entry(str(file.parent / values["path"]), labels, **rest)
 
 

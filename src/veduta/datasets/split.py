@@ -142,14 +142,16 @@ def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 
     Groups are dealt out whole, those with the rarest label first, larger before smaller, else as the seed draws them;
     each goes where most photos of its rarest label are still missing, among equals where most of its labels and then
     most photos are (Sechidis et al. 2011). A label with as many groups as there are splits is in all of them. Photos
-    that have a split keep it, unless ``anew``.
+    that have a split keep it, unless ``anew``. Generated pictures are for training, whatever the shares.
 
     Raises UsageError where a split would stay empty, or a photo's own split is none of those asked for.
     """
     entries = [replace(entry, split="") if anew else entry for entry in manifest.entries]
     groups: dict[str, list[int]] = defaultdict(list)
     for place, entry in enumerate(entries):
-        if not entry.dropped:
+        if entry.synthetic:
+            entries[place] = replace(entry, split=SPLITS[2][0])
+        elif not entry.dropped:
             groups[entry.group or f"\0{place}"].append(place)
     given = {name: _given(entries, members, shares) for name, members in groups.items()}
     missing = _wanted(entries, groups, shares)
@@ -175,7 +177,7 @@ def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 
             for split, each in missing.items()
         }
         _deal(entries, groups[name], max(needs, key=lambda split: needs[split]), missing)
-    found = Counter(entry.split for entry in entries if not entry.dropped)
+    found = Counter(entry.split for entry in entries if not entry.dropped and not entry.synthetic)
     for split in shares:
         if not found[split]:
             raise UsageError(f"no photo is left for {split}: {len(groups)} groups are too few for {len(shares)} parts.")

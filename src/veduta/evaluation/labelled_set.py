@@ -56,7 +56,9 @@ def read_labelled_set(data: Path, split: str | None = None, usual: Usual = TEST)
     where = printable(str(data))
     entries, chosen = _of_split(manifest, split, where, usual)
     if not entries:
-        raise UsageError(f"{where} holds no photo to {_PURPOSE[usual]}: all are dropped; the column dropped says why.")
+        raise UsageError(
+            f"{where} holds no photo to {_PURPOSE[usual]}: all are dropped, as the column dropped says, or generated."
+        )
     _check_photos(entries, manifest.task, where)
     name = data.resolve().name if data.is_dir() else data.stem
     return LabelledSet(printable(f"{name}, {chosen}" if chosen else name), where, manifest.task, entries)
@@ -64,7 +66,7 @@ def read_labelled_set(data: Path, split: str | None = None, usual: Usual = TEST)
 
 def _of_split(manifest: Manifest, split: str | None, where: str, usual: Usual) -> tuple[tuple[Entry, ...], str]:
     """The photos of a split, and its name; empty where all are taken."""
-    kept = manifest.kept
+    kept = tuple(entry for entry in manifest.kept if not entry.synthetic)
     there = {entry.split for entry in kept} - {""}
     if split is None:
         if there & {"train", TEST} and usual not in there:

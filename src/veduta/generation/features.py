@@ -37,6 +37,10 @@ class FeatureNetwork:
         """Of a model by its name or folder. Raises BundleError, UsageError."""
         return cls(Bundle.load(find(str(model))), threads)
 
+    def prepare(self) -> None:
+        """Compile it now; the model's files are not needed after that."""
+        self._session.prepare(*self.bundle.preprocessing.sizes[0], [self._output])
+
     def __call__(
         self,
         pictures: NDArray[np.uint8],

@@ -25,7 +25,8 @@ class Dataset:
 
     ``held_out`` ``[n]`` is true for photos that a manifest keeps for validation; None where nothing says which.
     ``groups`` names, for each photo, those that it must not be parted from, and is "" for one that may go alone; None
-    where nothing says so. Files that are the same are of one group.
+    where nothing says so. Files that are the same are of one group. ``synthetic`` ``[n]`` is true for generated
+    pictures, which are learnt from and never held out; None where all are photos.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Dataset:
     labels: tuple[str, ...]
     held_out: NDArray[np.bool_] | None = None
     groups: tuple[str, ...] | None = None
+    synthetic: NDArray[np.bool_] | None = None
 
     @property
     def task(self) -> Task:
@@ -49,6 +51,7 @@ class Dataset:
             targets=self.targets[chosen],
             held_out=None if self.held_out is None else self.held_out[chosen],
             groups=None if self.groups is None else tuple(self.groups[place] for place in places),
+            synthetic=None if self.synthetic is None else self.synthetic[chosen],
         )
 
     def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -80,6 +83,7 @@ def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
     labels = _labels(data, entries)
     _check_names(where, labels)
     held_out = np.array([entry.split == "validation" for entry in entries], bool)
+    synthetic = np.array([bool(entry.synthetic) for entry in entries], bool)
     same = look_at_files([entry.path for entry in entries]).same
     groups = join_groups([entry.group for entry in entries], same)
     dataset = Dataset(
@@ -89,6 +93,7 @@ def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
         labels,
         held_out if held_out.any() else None,
         groups if any(groups) else None,
+        synthetic if synthetic.any() else None,
     )
     if dataset.held_out is None:
         _check_groups(where, dataset)

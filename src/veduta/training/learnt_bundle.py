@@ -57,7 +57,7 @@ def write_learnt_bundle(
         backbone.graph.read_bytes(), backbone.embedding.name, learnt.classifier.weight, learnt.classifier.bias
     )
     parity, photos, has_maps = _check_graph(graph, learnt.classifier, embeddings, making)
-    truth = dataset.targets.astype(np.int64) if dataset.task == "single_label" else dataset.targets > 0
+    truth = learnt.targets.astype(np.int64) if dataset.task == "single_label" else learnt.targets > 0
     temperature, calibration = calibrate(learnt.logits, truth, dataset.task)
     if temperature is None:
         note(f"{calibration} The scores stay uncalibrated: they put the classes in order, and mean no more.")
@@ -128,9 +128,9 @@ def _check_graph(
 def _judged(learnt: Learnt, head: Head, dataset: Dataset) -> tuple[tuple[Metric, ...], Judgement | None]:
     said, data = probabilities(learnt.logits, head.task, head.temperature), f"{dataset.name}, held out in turn"
     if dataset.task == "single_label":
-        judgement = judge(head.labels, said, dataset.targets.astype(np.int64), data)
+        judgement = judge(head.labels, said, learnt.targets.astype(np.int64), data)
         return judgement.metrics, judgement
-    return judge_labels(head.labels, said, dataset.targets > 0, data).metrics, None
+    return judge_labels(head.labels, said, learnt.targets > 0, data).metrics, None
 
 
 def _summary(making: Making) -> str:
@@ -147,8 +147,11 @@ def _sources(making: Making) -> tuple[Source, ...]:
     used = "learning, and judging in parts that were held out in turn"
     if making.left_out:
         used += f"; {making.left_out:,} more could not be decoded"
+    made = 0 if dataset.synthetic is None else int(dataset.synthetic.sum())
+    generated = (Source(f"{made:,} generated pictures", "learning alone", "not stated"),) if made else ()
     return (
-        Source(f"{dataset.name}: {len(dataset.paths):,} photos", used, "not stated"),
+        Source(f"{dataset.name}: {len(dataset.paths) - made:,} photos", used, "not stated"),
+        *generated,
         Source(f"the model {backbone.name}, `{backbone.bundle_id}`", "embedding", backbone.license or "not stated"),
     )
 

@@ -21,6 +21,9 @@ Targets = NDArray[np.int64] | NDArray[np.float32]
 _STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 _ITERATIONS, _EXACT_ENOUGH = 300, 1e-3
 
+# In place of a part: of pictures that are always learnt from.
+_NEVER = -1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
@@ -38,14 +41,15 @@ class Linear:
 class Learnt:
     """What was learnt from n photos.
 
-    ``logits`` ``[n, c]`` are those of photos by classifiers that did not see them, and ``strength`` is what was chosen
-    by them; ``classifier`` was then fitted to all photos. It does not listen to the last ``left_out`` numbers of an
-    embedding.
+    ``logits`` ``[n, c]`` are those of photos by classifiers that did not see them, ``targets`` what these show, and
+    ``strength`` is what was chosen by them; ``classifier`` was then fitted to all photos. It does not
+    listen to the last ``left_out`` numbers of an embedding.
     """
 
     classifier: Linear
     strength: float
     logits: NDArray[np.float32]
+    targets: Targets
     views: int
     left_out: int = 0
 
@@ -58,6 +62,7 @@ def learn(
     seed: int = 0,
     groups: Sequence[str] | None = None,
     optional: int = 0,
+    besides: NDArray[np.bool_] | None = None,
 ) -> Learnt:
     """Choose the regularisation on held-out parts, answer for these, then fit to all photos.
 
@@ -68,12 +73,14 @@ def learn(
     ``embeddings`` ``[n, v, d]`` are of each photo as it is and of its changed views. The choice looks at the photos as
     they are, which takes a fraction of the time. ``groups`` ``[n]`` names photos that stay in one part, "" those that
     may go alone. The last ``optional`` numbers of the embeddings are left out where the others alone do better on the
-    held-out parts. Raises UsageError where there are too few photos for so many parts.
+    held-out parts. Where ``besides`` ``[n]`` is true, a picture is learnt from and never held out: it is neither chosen
+    by nor among the answers. Raises UsageError where there are too few photos for so many parts.
     """
-    part = folds_of(targets, folds, seed, groups)
+    part = _parts(targets, folds, seed, groups, besides)
+    judged = part != _NEVER
     tried = {each: _without(embeddings, each) for each in dict.fromkeys((0, optional))}
     losses = {
-        (left_out, strength): calibrated_loss(_held_out(heard[:, :1], targets, part, strength), targets)
+        (left_out, strength): calibrated_loss(_held_out(heard[:, :1], targets, part, strength)[judged], targets[judged])
         for left_out, heard in tried.items()
         for strength in _STRENGTHS
     }
@@ -82,7 +89,20 @@ def learn(
     fitted = fit_linear(heard, targets, strength)
     classifier = Linear(np.pad(fitted.weight, ((0, 0), (0, left_out))), fitted.bias)
     logits = _held_out(heard, targets, part, strength)
-    return Learnt(classifier, strength, logits, embeddings.shape[1] - 1, left_out)
+    return Learnt(classifier, strength, logits[judged], targets[judged], embeddings.shape[1] - 1, left_out)
+
+
+def _parts(
+    targets: Targets, folds: int, seed: int, groups: Sequence[str] | None, besides: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """The part ``[n]`` that each picture is held out in."""
+    if besides is None:
+        return folds_of(targets, folds, seed, groups)
+    dealt = np.flatnonzero(~besides)
+    own = None if groups is None else [groups[int(place)] for place in dealt]
+    part = np.full(len(targets), _NEVER, np.int64)
+    part[dealt] = folds_of(targets[dealt], folds, seed, own, learnt_besides=True)
+    return part
 
 
 def _without(embeddings: NDArray[np.float32], left_out: int) -> NDArray[np.float32]:
@@ -138,10 +158,11 @@ def _held_out(
     part: NDArray[np.int64],
     strength: float,
 ) -> NDArray[np.float32]:
-    """Logits ``[n, c]`` of each photo as it is, by a classifier that was fitted to the other parts."""
+    """Logits ``[n, c]`` of each photo as it is, by a classifier that was fitted to the other parts; 0 of what is never
+    held out."""
     classes = int(targets.max()) + 1 if targets.ndim == 1 else targets.shape[1]
-    logits = np.empty((len(targets), classes), np.float32)
-    for each in np.unique(part):
+    logits = np.zeros((len(targets), classes), np.float32)
+    for each in np.unique(part[part != _NEVER]):
         inside = part == each
         logits[inside] = fit_linear(embeddings[~inside], targets[~inside], strength)(embeddings[inside, 0])
     return logits

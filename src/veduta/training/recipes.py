@@ -201,7 +201,11 @@ def _share(recipe: Recipe) -> float:
 def _held_out(dataset: Dataset, recipe: Recipe) -> NDArray[np.bool_]:
     """Which photos are held out, ``[n]``: as the data say, else a share of each class, no group across the two."""
     if dataset.held_out is None:
-        return hold_out_share(dataset.targets, _share(recipe), recipe.schedule.seed, dataset.groups)
+        if dataset.synthetic is None:
+            return hold_out_share(dataset.targets, _share(recipe), recipe.schedule.seed, dataset.groups)
+        held = np.zeros(len(dataset.paths), bool)
+        held[~dataset.synthetic] = _held_out(replace(dataset.subset(~dataset.synthetic), synthetic=None), recipe)
+        return held
     if recipe.validation_share is not None:
         raise UsageError(
             f"{dataset.name} says itself which photos are for validation, so no share of {recipe.validation_share:g} "

@@ -89,10 +89,16 @@ def transfer(
     _check_sizes(dataset, how.folds)
     note("fitting the classifier")
     learnt = learn(
-        embedded.values, dataset.targets, folds=how.folds, seed=how.seed, groups=dataset.groups, optional=how.optional
+        embedded.values,
+        dataset.targets,
+        folds=how.folds,
+        seed=how.seed,
+        groups=dataset.groups,
+        optional=how.optional,
+        besides=dataset.synthetic,
     )
     if dataset.task == "single_label":
-        HeldOut(learnt.logits, dataset.targets.astype(np.int64)).write(run / HELD_OUT)
+        HeldOut(learnt.logits, learnt.targets.astype(np.int64)).write(run / HELD_OUT)
     note("exporting, and checking the graph against the classifier")
     left_out = int((~embedded.kept).sum())
     making = Making(dataset, backbone, wanted, left_out)
