@@ -177,3 +177,21 @@ def test_a_photo_that_was_dropped_keeps_its_first_reason(tmp_path: Path) -> None
     found = manifest_of(tmp_path, sea=3).dropping({0: "black: 3"}).dropping({0: "copy: of 1", 1: "copy: of 2"})
     assert [entry.dropped for entry in found.entries] == ["black: 3", "copy: of 2", ""]
     assert found.counts() == {"sea": 1}
+
+
+def test_a_generated_picture_is_marked_and_never_for_judging(tmp_path: Path) -> None:
+    entries = (
+        Entry(str(tmp_path / "sea" / "a.jpg"), ("sea",), "test"),
+        Entry(str(tmp_path / "made" / "b.png"), ("sea",), "train", synthetic="9cf133f9"),
+    )
+    write_manifest(tmp_path / "set.csv", Manifest("single_label", entries))
+    assert read_manifest(tmp_path / "set.csv").entries == entries
+    assert (tmp_path / "set.csv").read_text().startswith("path,label,split,group,dropped,suspicion,synthetic\n")
+    (tmp_path / "set.csv").write_text("path,label,split,synthetic\nb.png,sea,test,9cf1\n")
+    with pytest.raises(UsageError, match=r"line 2 .* generated picture in the split 'test'.*train"):
+        read_manifest(tmp_path / "set.csv")
+
+
+def test_a_set_of_photos_alone_has_no_column_for_generated_ones(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "set.csv", manifest_of(tmp_path, sea=1))
+    assert "synthetic" not in (tmp_path / "set.csv").read_text()

@@ -119,3 +119,11 @@ def test_a_folder_that_is_none_or_holds_no_photos_is_refused(tmp_path: Path, col
         read_labelled_set(tmp_path / "empty")
     with pytest.raises(UsageError, match="have no split"):
         read_labelled_set(colour_folders("photos", {"bar": ["red"]}), "test")
+
+
+def test_generated_pictures_are_never_judged_on(manifest: Callable[[str], Path]) -> None:
+    file = manifest("path,label,split,synthetic\nimages/0.png,bar,,\nimages/1.png,sea,train,9cf1\n")
+    assert [Path(path).name for path in read_labelled_set(file).paths] == ["0.png"]
+    assert len(read_labelled_set(file, "all").entries) == 1
+    with pytest.raises(UsageError, match="or generated"):
+        read_labelled_set(manifest("path,label,synthetic\nimages/1.png,sea,9cf1\n"))

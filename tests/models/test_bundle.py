@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from veduta.errors import BundleCorrupt, BundleIncompatible, BundleNotFound, OutputError, UsageError, VedutaError
 from veduta.images.preprocess import Preprocessing
-from veduta.models.bundle import Bundle, Head, Metric, OutputSpec, write_bundle
+from veduta.models.bundle import Bundle, GeneratorSpec, Head, Metric, OutputSpec, write_bundle
 from veduta.records import Label
 
 Make = Callable[..., Bundle]
@@ -291,3 +291,71 @@ def test_a_target_below_a_file_is_an_output_error(tmp_path: Path, tiny_graph: Pa
             tmp_path / "file" / "m", name="m", kind="embedding", graph=tiny_graph, heads=[], card="",
             preprocessing=STRETCH, embedding=OutputSpec("embedding", 8),
         )  # fmt: skip
+
+
+def _generator_graph(latent: int = 4, classes: int = 2, element: int = TensorProto.UINT8, side: int = 8) -> bytes:
+    """Pictures of one colour each, as wide as the sum of the numbers says: enough of a generator to be checked."""
+    helper = onnx.helper
+    shape = helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 1, 1])
+    wide = helper.make_tensor("wide", TensorProto.INT64, [4], [1, side, side, 3])
+    nodes = [
+        helper.make_node("Concat", ["latents", "classes"], ["both"], axis=1),
+        helper.make_node("ReduceSum", ["both", "one"], ["sum"], keepdims=1),
+        helper.make_node("Reshape", ["sum", "shape"], ["small"]),
+        helper.make_node("Expand", ["small", "wide"], ["floats"]),
+        helper.make_node("Cast", ["floats"], ["images"], to=element),
+    ]
+    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["n", latent]),
+            helper.make_tensor_value_info("classes", TensorProto.FLOAT, ["n", classes]),
+        ],
+        [helper.make_tensor_value_info("images", element, ["n", side, side, 3])],
+        [shape, wide, one],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+
+
+def _write_generator(folder: Path, graph: bytes | None = None, spec: GeneratorSpec | None = None) -> Bundle:
+    labels = (Label("coast", "coast"), Label("desert/sand", "sand desert"))
+    return write_bundle(
+        folder, name="g", kind="generator", graph=graph or _generator_graph(), preprocessing=STRETCH, heads=[],
+        card="", generator=spec or GeneratorSpec(4, 8, labels),
+    )  # fmt: skip
+
+
+def test_a_generator_is_read_back_and_its_classes_are_part_of_its_identity(tmp_path: Path) -> None:
+    bundle = _write_generator(tmp_path / "a")
+    assert Bundle.load(tmp_path / "a") == bundle
+    assert bundle.generator is not None
+    other = _write_generator(tmp_path / "b", spec=GeneratorSpec(4, 8, (Label("desert/sand", "x"), Label("coast", "y"))))
+    assert bundle.embedding_id == other.embedding_id
+    assert bundle.bundle_id != other.bundle_id
+
+
+@pytest.mark.parametrize(("graph", "words"), [
+    (_generator_graph(latent=5), r"takes 'latents', float32 \[n, 4\].*has latents float32, classes float32"),
+    (_generator_graph(classes=3), r"'classes', float32 \[n, 2\]"),
+    (_generator_graph(element=TensorProto.FLOAT), "gives 'images', uint8"),
+    (_generator_graph(side=16), r"uint8 \[n, 8, 8, 3\]"),
+], ids=["latent", "classes", "element", "side"])  # fmt: skip
+def test_a_generator_whose_graph_is_another_is_refused(tmp_path: Path, graph: bytes, words: str) -> None:
+    with pytest.raises(BundleIncompatible, match=words):
+        _write_generator(tmp_path / "a", graph)
+
+
+@pytest.mark.parametrize("change", [
+    lambda values: values.pop("generator"),
+    lambda values: values.update(kind="embedding"),
+    lambda values: values["generator"].update(latent=0),
+    lambda values: values["generator"].update(side=10**6),
+    lambda values: values["generator"].update(grayscale="no"),
+    lambda values: values["generator"].update(labels=[]),
+    lambda values: values["generator"].update(more=1),
+])  # fmt: skip
+def test_what_a_generator_says_of_itself_is_checked(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    with pytest.raises(BundleCorrupt):
+        Bundle.load(rewrite(_write_generator(tmp_path / "a"), change))

@@ -14,6 +14,10 @@ from veduta.datasets.split import hold_out_share, read_shares, split_manifest
 from veduta.errors import UsageError
 from veduta.training.dataset import read_dataset
 
+pytest.importorskip("torch", reason="the extra train is not installed")
+
+from veduta.training.recipes import Recipe, _held_out
+
 
 def made(folder: Path, *entries: Entry) -> tuple[Entry, ...]:
     """The entries with files below ``folder``; nothing here decodes them."""
@@ -168,3 +172,33 @@ def test_a_label_of_a_table_that_no_photo_has_is_refused(table: Path) -> None:
     table.write_text("\n".join([f"{lines[0]},rocks", *(f"{line},0" for line in lines[1:])]))
     with pytest.raises(UsageError, match="no photo of rocks to train on"):
         read_dataset(table)
+
+
+def test_generated_pictures_are_learnt_from_and_never_held_out(tmp_path: Path) -> None:
+    photos = of_classes(tmp_path, sea=20, trees=20)
+    generated = made(
+        tmp_path,
+        *(
+            Entry(f"made/{name}/{each}.png", (name,), synthetic="9cf1")
+            for name in ("sea", "trees")
+            for each in range(30)
+        ),
+    )
+    both = replace(photos, entries=(*photos.entries, *generated))
+    found = read_dataset(written(tmp_path, both))
+    assert found.synthetic is not None
+    assert found.synthetic.tolist() == [False] * 40 + [True] * 60
+    assert found.subset(found.synthetic).synthetic is not None
+    held = _held_out(found, Recipe(validation_share=0.25))
+    assert int(held.sum()) == 10
+    assert not held[found.synthetic].any()
+    # The same photos as without them: what is compared is judged alike.
+    assert np.array_equal(held[:40], _held_out(read_dataset(written(tmp_path, photos)), Recipe(validation_share=0.25)))
+
+
+def test_a_split_puts_generated_pictures_into_train_and_counts_photos_alone(tmp_path: Path) -> None:
+    photos = of_classes(tmp_path, sea=10, trees=10)
+    generated = made(tmp_path, *(Entry(f"made/{each}.png", ("sea",), synthetic="9cf1") for each in range(50)))
+    parted = split_manifest(replace(photos, entries=(*photos.entries, *generated)), read_shares("60/20/20"))
+    assert {entry.split for entry in parted.entries[20:]} == {"train"}
+    assert parted.entries[:20] == split_manifest(photos, read_shares("60/20/20")).entries

@@ -63,3 +63,17 @@ def test_too_few_photos_for_so_many_parts_are_refused() -> None:
     embeddings, targets = clouds(3)
     with pytest.raises(UsageError, match="too few"):
         learn(embeddings, targets)
+
+
+def test_pictures_besides_are_learnt_from_and_never_judged() -> None:
+    embeddings, targets = clouds(60)
+    wrong = np.concatenate([np.zeros(60, bool), np.ones(30, bool)])
+    more, theirs = clouds(30, seed=3)
+    both = np.concatenate([embeddings, more]), np.concatenate([targets, (theirs + 1) % 3])
+    learnt = learn(*both, besides=wrong)
+    assert learnt.logits.shape == (60, 3)
+    assert np.array_equal(learnt.targets, targets)
+    alone = learn(embeddings, targets)
+    # Labels that are wrong on purpose are believed: they change the answers to the others.
+    assert not np.allclose(learnt.logits, alone.logits)
+    assert not np.allclose(learnt.classifier.weight, alone.classifier.weight)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from veduta.images.preprocess import Preprocessing
-from veduta.models.bundle import Bundle, Head, Metric
+from veduta.models.bundle import Bundle, GeneratorSpec, Head, Metric
 
 
 def plain_console() -> Console:
@@ -38,6 +38,7 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
         "embedding": None if bundle.embedding is None else bundle.embedding.size,
         "evidence": None if bundle.evidence is None else bundle.evidence.threshold,
         "attributes": [] if bundle.attributes is None else [label.id for label in bundle.attributes.labels],
+        "generator": _generator_facts(bundle.generator),
         "architecture": bundle.architecture,
         "weights": bundle.has_weights,
         "license": bundle.license,
@@ -50,6 +51,17 @@ def bundle_facts(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def _generator_facts(generator: GeneratorSpec | None) -> dict[str, Any] | None:
+    if generator is None:
+        return None
+    return {
+        "latent": generator.latent,
+        "side": generator.side,
+        "grayscale": generator.grayscale,
+        "labels": [label.id for label in generator.labels],
+    }
+
+
 def facts_table(bundle: Bundle, outputs: dict[str, list[int | str | None]]) -> Table:
     """What a model is, a fact a row; ``outputs`` are the shapes that its graph tells."""
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -58,7 +70,14 @@ def facts_table(bundle: Bundle, outputs: dict[str, list[int | str | None]]) -> T
     table.add_row("name", bundle.name)
     table.add_row("folder", str(bundle.path))
     table.add_row("kind", bundle.kind)
-    table.add_row("input", input_text(bundle.preprocessing))
+    made = bundle.generator
+    if made is None:
+        table.add_row("input", input_text(bundle.preprocessing))
+    else:
+        colours = "grey" if made.grayscale else "colour"
+        table.add_row("makes", f"{colours} pictures of {made.side}×{made.side}, from {made.latent} numbers each")
+        table.add_row("classes", ", ".join(label.id for label in made.labels))
+        table.add_row("learnt from", f"photos as {input_text(bundle.preprocessing)}")
     for head in bundle.heads:
         table.add_row(f"head {head.name}", _head_text(head))
     if bundle.embedding is not None:

@@ -158,7 +158,7 @@ def split_manifest(manifest: Manifest, shares: Mapping[str, float], seed: int = 
     for name, split in given.items():
         if split:
             _deal(entries, groups[name], split, missing)
-    frequency = Counter(label for entry in manifest.kept for label in entry.labels)
+    frequency = Counter(label for entry in manifest.kept if not entry.synthetic for label in entry.labels)
     drawn = np.random.default_rng(seed).permutation(len(groups))
     order = {name: int(number) for name, number in zip(groups, drawn, strict=True)}
 

@@ -60,7 +60,8 @@ def nearest(features: Features, others: Features) -> Nearest:
         similarity = unit(features[first : first + _ROWS]) @ known.T
         place = similarity.argmax(axis=1)
         places.append(place)
-        distances.append(1 - np.take_along_axis(similarity, place[:, np.newaxis], axis=1)[:, 0])
+        # Rounding makes equals a little more than alike.
+        distances.append(np.maximum(1 - np.take_along_axis(similarity, place[:, np.newaxis], axis=1)[:, 0], 0))
     return Nearest(np.concatenate(places).astype(np.int64), np.concatenate(distances).astype(np.float32))
 
 

@@ -118,6 +118,13 @@ def load_checkpoint(folder: RunFolder, preset: Preset, begun_with: Mapping[str, 
         return None
     saved = folder.load(CHECKPOINT)
     folder.check_kind(saved, KIND)
+    before = saved["schedule"].get("network")
+    if before != preset.network:
+        # Told first: everything else differs with it.
+        raise TrainingError(
+            f"the run in {folder.path} was begun with the network {before}, not {preset.network}; give the same to go "
+            "on (--preset), or another folder to begin anew."
+        )
     folder.check_same_run(saved, asdict(preset), begun_with)
     return saved
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from veduta.datasets.manifest import Entry, Manifest, read_data, write_manifest
@@ -190,6 +191,7 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
     made_by = f"{sampler.bundle.name} ({sampler.bundle.bundle_id[:12]})"
     total = sum(round(counts[label] * share / (1 - share)) for label in known)
     entries: list[Entry] = []
+    seen: set[bytes] = set()
     for number, label in enumerate(sorted(known)):
         count = round(counts[label] * share / (1 - share))
         place = folder / f"{number:04}"
@@ -198,10 +200,17 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
             place.mkdir(parents=True, exist_ok=True)
             for path, picture in zip(paths, sampler.sample(count, seed, [label]).pictures, strict=True):
                 write_whole(path, png_bytes(picture, made_by), sync=False)
-        entries += [
-            Entry(str(path.resolve()), (label,), split="train", synthetic=sampler.bundle.bundle_id) for path in paths
-        ]
+        for path in paths:
+            digest = blake3(path.read_bytes()).digest()
+            if digest not in seen:
+                entries.append(Entry(str(path.resolve()), (label,), split="train", synthetic=sampler.bundle.bundle_id))
+            seen.add(digest)
         watch.step(len(entries), total)
+    if len(entries) <= total // 2:
+        raise UsageError(
+            f"of {total:,} pictures that {sampler.bundle.name} makes {len(entries):,} differ: it has collapsed, or "
+            "learnt nothing yet. Train it on, or look at its samples.png."
+        )
     # Photos without a split are divided by the training, which never holds out what is generated.
     return entries if any(entry.split == "validation" for entry in manifest.kept) else _without_split(entries)
 

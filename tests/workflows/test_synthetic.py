@@ -1,0 +1,164 @@
+"""Generated pictures in a training: added, marked, and kept only where photos held out say that they help."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+pytest.importorskip("sklearn", reason="the extra learn is not installed")
+
+import veduta
+from veduta.datasets.manifest import read_manifest
+from veduta.errors import UsageError
+from veduta.generation import sampler as sampling
+from veduta.models.bundle import Bundle, GeneratorSpec
+from veduta.records import Label
+from veduta.workflows import synthetic
+from veduta.workflows.synthetic import train_with_synthetic
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
+Said = Callable[[str], tuple[int, int, int]]
+
+
+class Painter:
+    """In place of a generator: it paints each class in the colour that it is told."""
+
+    def __init__(self, colour: Said, classes: tuple[str, ...]) -> None:
+        self.spec = GeneratorSpec(4, 16, tuple(Label(name, name) for name in classes))
+        self.colour, self.labels, self.asked = colour, classes, 0
+        self.bundle = veduta.load().bundle
+
+    def sample(self, count: int, seed: int = 0, classes: list[str] | None = None) -> sampling.Sample:
+        self.asked += count
+        assert classes is not None
+        return sampling.Sample(_photos(count, self.colour(classes[0]), seed, 5), np.zeros(count, np.int64))
+
+
+def _photos(count: int, colour: tuple[int, int, int], seed: int, noise: float) -> NDArray[np.uint8]:
+    pixels = np.array(colour) + np.random.default_rng(seed).normal(0, noise, (count, 16, 16, 3))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Ten photos of each colour."""
+    for place, (name, colour) in enumerate(COLOURS.items()):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, picture in enumerate(_photos(10, colour, place, 60)):
+            Image.fromarray(picture).save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def paint(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Painter]:
+    def make(colour: Said = COLOURS.__getitem__, classes: tuple[str, ...] = tuple(COLOURS)) -> Painter:
+        painter = Painter(colour, classes)
+        monkeypatch.setattr(synthetic.Sampler, "load", lambda _name: painter)
+        return painter
+
+    return make
+
+
+def _train(data: Path, out: Path) -> Bundle | None:
+    return veduta.train(data, out, recipe="transfer", views=0, folds=2)
+
+
+def test_pictures_are_added_marked_and_both_figures_are_told(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint()
+    bundle, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train, share=0.5)
+    assert (found.photos, found.learnt, found.generated) == (6, 24, 24)
+    assert not found.kept  # all is right without them
+    assert bundle.path == tmp_path / "run" / "bundle"
+    told = json.loads((tmp_path / "run" / "synthetic.json").read_text())
+    assert told["kept"] is False
+    assert set(told) > {"photos_alone", "with_synthetic", "gain", "gain_interval"}
+    added = read_manifest(tmp_path / "run" / "with-synthetic" / "set.csv")
+    alone = read_manifest(tmp_path / "run" / "photos-alone" / "set.csv")
+    generated = [entry for entry in added.entries if entry.synthetic]
+    assert len(generated) == 24
+    assert added.entries[: len(alone)] == alone.entries
+    assert all(Path(entry.path).is_file() for entry in added.entries)
+    assert "24 generated pictures" in (tmp_path / "run" / "with-synthetic" / "bundle" / "README.md").read_text()
+    assert "generated" not in (bundle.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("before", "after", "kept"), [(1, 6, True), (3, 4, False), (4, 4, False), (6, 1, False)])
+def test_pictures_are_kept_where_the_whole_interval_is_above_nothing(
+    photos: Path,
+    tmp_path: Path,
+    paint: Callable[..., Painter],
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    after: int,
+    kept: bool,
+) -> None:
+    paint()
+    hits = iter([np.arange(6) < before, np.arange(6) < after])
+    monkeypatch.setattr(synthetic, "_hits", lambda _bundle, _judged: next(hits))
+    bundle, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    assert found.kept is kept
+    assert found.gain == pytest.approx((after - before) / 6)
+    better = "with-synthetic" if kept else "photos-alone"
+    assert bundle.bundle_id == Bundle.load(tmp_path / "run" / better / "bundle").bundle_id
+
+
+def test_a_generator_that_makes_one_picture_again_and_again_is_refused(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint()
+    flat = np.full((100, 16, 16, 3), 90, np.uint8)
+    monkeypatch.setattr(Painter, "sample", lambda _self, count, *_: sampling.Sample(flat[:count], np.zeros(count, int)))
+    with pytest.raises(UsageError, match="of 24 pictures that places100 makes 1 differ: it has collapsed"):
+        train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+
+
+def test_the_same_call_again_makes_no_picture_anew(photos: Path, tmp_path: Path, paint: Callable[..., Painter]) -> None:
+    painter = paint()
+    first, _ = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    (tmp_path / "run" / "synthetic" / "0001" / "00003.png").unlink()
+    asked = painter.asked
+    again, _ = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    assert again.bundle_id == first.bundle_id
+    assert painter.asked == asked + 8  # one class alone
+
+
+def test_photos_of_another_set_may_decide(photos: Path, tmp_path: Path, paint: Callable[..., Painter]) -> None:
+    paint()
+    _, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train, judge_by=photos)
+    assert (found.photos, found.learnt) == (30, 30)
+    other = tmp_path / "other"
+    (other / "yellow").mkdir(parents=True)
+    Image.fromarray(_photos(1, (200, 200, 0), 0, 1)[0]).save(other / "yellow" / "a.png")
+    with pytest.raises(UsageError, match="has a photo of yellow, which is no class of the training"):
+        train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=other)
+
+
+def test_a_class_that_the_generator_does_not_know_keeps_its_photos_alone(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint(classes=("red",))
+    notes: list[str] = []
+    watch = synthetic.Watch(note=notes.append)
+    _, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train, watch=watch)
+    assert found.generated == 8
+    assert any("does not know blue, green" in note for note in notes)
+    paint(classes=("yellow",))
+    with pytest.raises(UsageError, match="makes none of the classes; it makes yellow"):
+        train_with_synthetic(photos, tmp_path / "run2", "painter", _train)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_that_cannot_be_meant_is_refused(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter], share: float
+) -> None:
+    paint()
+    with pytest.raises(UsageError, match="can't be generated"):
+        train_with_synthetic(photos, tmp_path / "run", "painter", _train, share=share)
