@@ -63,6 +63,9 @@ bench-names: $(VENV)/.dev ## from nothing but names to sorted photos: accuracy i
 bench-landmarks: $(VENV)/.dev ## landmarks: trainings with and without each part, people in front, few photos (two hours)
 	$(BIN)/python -m bench landmarks
 
+bench-generation: $(VENV)/.dev ## generators: the good one and DCGAN, alarms, classic experiments, their use (some six hours)
+	$(BIN)/python -m bench generation
+
 bench-serving: $(VENV)/.dev ## the web server: latency, 64 clients for ten minutes, cost against `veduta tag`
 	$(BIN)/python -m bench serving
 

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "transfer": "bench.transfer",
     "new-classes": "bench.new_classes",
     "names-only": "bench.names_only",
+    "generation": "bench.generation",
     "training": "bench.training",
     "start": "bench.start",
     "serving": "bench.serving",
@@ -35,7 +36,7 @@ BENCHMARKS = {
 }
 
 #: Trainings and loads of ten minutes to hours, each run by its own name.
-LONG = ("landmarks", "transfer", "new-classes", "names-only", "serving", "soak")
+LONG = ("landmarks", "transfer", "new-classes", "names-only", "generation", "serving", "soak")
 
 
 def main() -> None:

@@ -190,7 +190,7 @@ class Compiled:
         for _ in range(requests):
             self._free.put(self._new_request())
 
-    def run(self, *inputs: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(self, *inputs: Sequence[NDArray[Any]] | NDArray[Any]) -> dict[str, NDArray[Any]]:
         """The outputs of n rows; each input of the network is given as n rows without their first axis."""
         results: dict[str, NDArray[Any]] = {}
         count = len(inputs[0])
