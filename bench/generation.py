@@ -34,8 +34,7 @@ from veduta.training.backbone import write_backbone
 from veduta.training.execution import Execution
 from veduta.whole_file import write_whole
 from veduta.workflows.sample import write_evidence
-from veduta.workflows.synthetic import Verdict as Use
-from veduta.workflows.synthetic import train_with_synthetic
+from veduta.workflows.synthetic import Gain, train_with_synthetic
 
 #: The categories, as their folders are called.
 NATURE = (
@@ -158,8 +157,6 @@ def _judged(name: str, training: Training, out: Path, features: FeatureNetwork, 
         Sampler(bundle),
         DATA / "places100" / "train",
         held_out=DATA / "places100" / "val",
-        per_class=training.preset.photos,
-        photo_seed=training.preset.seed,
         count=2000 if scale.name == "full" else 40,
         features=features,
         judge=veduta.load(),
@@ -244,13 +241,13 @@ def _verdicts(good: Evaluation, baseline: Evaluation) -> list[Verdict]:
 def _alarms(report: Report, out: Path, scale: Scale) -> None:
     """A collapse on purpose must ring; the good run must not."""
     preset = find_preset("collapse")
-    photos = preset.photos or 1
+    photos = preset.per_class or 1
     epochs = 1000 if scale.name == "full" else 2
     steps = epochs * photos * len(NATURE) // preset.batch_size
     training = Training(preset, Length(steps, None, max(1, min(100, steps // 2))))
     _trained("collapse", training, DATA / "places100" / "train", out)
     log = _rows(out / "collapse")
-    first = next((row for row in log if row["alarms"]), None)
+    first = next((row for row in log if {"one_colour", "mode_collapse"} & set(row["alarms"])), None)
     told = "none" if first is None else f"{', '.join(first['alarms'])} in epoch {first['epoch']:.0f}"
     report.verdicts.append(
         Verdict("collapse on purpose: the alarm rings", "before epoch 1,000", told.replace("_", " "), first is not None)
@@ -344,7 +341,7 @@ def _only(manifest: Manifest) -> Manifest:
     return replace(manifest, entries=tuple(replace(entry, path=str(Path(entry.path).resolve())) for entry in kept))
 
 
-def _use_cells(found: Use) -> tuple[str, str, str]:
+def _use_cells(found: Gain) -> tuple[str, str, str]:
     cells = []
     for right in (found.without, found.with_them):
         low, high = wilson_interval(right, found.photos)

@@ -7,13 +7,22 @@ import pytest
 from veduta.generation.alarms import WARM_UP_STEPS, Signs, alarms
 
 GOOD = Signs(
-    step=5000, contrast=0.95, diversity=0.9, real_right=0.8, made_right=0.85, nearest=0.3, nearest_held_out=0.2
+    step=5000,
+    contrast=0.95,
+    diversity=0.9,
+    within=0.9,
+    real_right=0.8,
+    made_right=0.85,
+    closer=3,
+    pictures=256,
 )
 
 
 def test_none_rings_for_good_pictures() -> None:
     assert alarms(GOOD) == []
-    assert alarms(replace(GOOD, nearest_held_out=None, nearest=0.0)) == []
+    assert alarms(replace(GOOD, closer=None)) == []
+    # One in a hundred is expected, and twice as many are no wonder.
+    assert alarms(replace(GOOD, closer=5)) == []
 
 
 @pytest.mark.parametrize(("change", "name", "words"), [
@@ -22,7 +31,8 @@ def test_none_rings_for_good_pictures() -> None:
     ({"real_right": 1.0, "made_right": 0.999}, "discriminator_wins", "never wrong"),
     ({"real_right": 1.0, "made_right": 0.0}, "discriminator_lost", "calls everything real"),
     ({"real_right": 0.001, "made_right": 1.0}, "discriminator_lost", "calls everything generated"),
-    ({"nearest": 0.1}, "memorising", "closer to training photos"),
+    ({"within": 0.3}, "mode_collapse", "the pictures of each class are nearly all alike"),
+    ({"closer": 20}, "memorising", "20 of 256 generated pictures are closer to a training photo"),
 ])  # fmt: skip
 def test_each_rings_for_its_own_and_says_what_to_try(change: dict[str, float], name: str, words: str) -> None:
     (alarm,) = alarms(replace(GOOD, **change))  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from veduta.generation.evaluate import evaluate_generator, recognise
 from veduta.generation.photos import read_photos
 from veduta.generation.sampler import Sample, Sampler
 from veduta.recognition.tagger import load
+from veduta.workflows.sample import write_sample
 
 from .tiny import FEATURES, write_photos
 
@@ -31,26 +33,51 @@ class Thief(Sampler):
 def test_figures_of_a_fresh_generator_are_bad_and_complete(generator: Path, photos: Path) -> None:
     found = evaluate_generator(Sampler.load(generator), photos, count=40, features=FEATURES)
     figures = found.figures()
-    assert (found.pictures, found.real, found.training) == (40, 4, 44)
+    assert (found.pictures, found.real, found.training) == (40, 4, 44)  # as the training held them out
     assert figures["recognised"] is None
     assert found.relative_diversity < 0.2
     assert found.copies.closer == 0
     assert all(np.isfinite(value) for value in figures.values() if isinstance(value, float))
 
 
-def test_given_photos_away_is_called_copies_and_is_as_good_as_photos(generator: Path, tmp_path: Path) -> None:
-    data, other = (write_photos(tmp_path / name, {"sea": 40, "wood": 40}, seed) for seed, name in enumerate(("a", "b")))
-    learnt = read_photos(data, 32)
+def test_given_photos_away_is_called_copies_and_is_as_good_as_photos(
+    generator: Path, photos: Path, tmp_path: Path
+) -> None:
+    other = write_photos(tmp_path / "b", {"sea": 40, "wood": 40}, seed=1)
+    learnt = read_photos(photos, 32)
     thief = Thief(Sampler.load(generator), learnt.rgb(learnt.training), learnt.targets[learnt.training])
-    found = evaluate_generator(thief, data, held_out=other, count=60, features=FEATURES)
-    assert found.real == 80
+    found = evaluate_generator(thief, photos, held_out=other, count=60, features=FEATURES)
+    assert (found.real, found.training) == (80, 44)
     assert found.copies.closest == pytest.approx(0, abs=1e-5)
     assert found.copies.closer == 60
     assert found.precision > 0.85
     assert found.relative_diversity == pytest.approx(1, abs=0.2)
-    honest = evaluate_generator(Sampler.load(generator), data, held_out=other, count=60, features=FEATURES)
+    honest = evaluate_generator(Sampler.load(generator), photos, held_out=other, count=60, features=FEATURES)
     assert found.kernel_distance < honest.kernel_distance / 10
     assert found.frechet_distance < honest.frechet_distance
+
+
+def test_photos_that_were_learnt_from_never_count_as_unseen(generator: Path, photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "mixed")
+    (tmp_path / "mixed" / "sea").rename(tmp_path / "mixed" / "Sea")  # another spelling, the same photos
+    write_photos(tmp_path / "other", {"wood": 5}, seed=2)
+    for path in (tmp_path / "other" / "wood").iterdir():
+        path.rename(tmp_path / "mixed" / "wood" / f"other-{path.name}")
+    found = evaluate_generator(
+        Sampler.load(generator), photos, held_out=tmp_path / "mixed", count=20, features=FEATURES
+    )
+    assert found.real == 4 + 5
+
+
+def test_fewer_pictures_than_photos_are_held_against_photos_of_every_class(
+    generator: Path, photos: Path, tmp_path: Path
+) -> None:
+    other = write_photos(tmp_path / "b", {"sea": 30, "wood": 30}, seed=1)
+    learnt = read_photos(other, 32, per_class=30)
+    thief = Thief(Sampler.load(generator), learnt.rgb(learnt.training), learnt.targets[learnt.training])
+    found = evaluate_generator(thief, photos, held_out=other, count=20, features=FEATURES)
+    assert found.recall > 0.5  # of the first class alone it would be half of that at best
+    assert found.precision > 0.5
 
 
 def test_the_judge_is_asked_about_classes_that_it_knows_alone() -> None:
@@ -64,10 +91,18 @@ def test_the_judge_is_asked_about_classes_that_it_knows_alone() -> None:
 
 
 def test_too_little_to_compare_is_told(generator: Path, photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="2 of each are needed"):
-        evaluate_generator(Sampler.load(generator), photos, count=1, features=FEATURES)
-    few = write_photos(tmp_path, {"sea": 3, "wood": 3})
-    with pytest.raises(UsageError, match="0 photos that the generator never saw"):
+    with pytest.raises(UsageError, match="3 pictures are too few to compare; generate 4"):
+        evaluate_generator(Sampler.load(generator), photos, count=3, features=FEATURES)
+    few = write_photos(tmp_path / "few", {"sea": 2, "wood": 1}, seed=3)
+    with pytest.raises(UsageError, match=r"has 3 photos of .* that it never saw, and 4 or more are needed.*--held-out"):
+        evaluate_generator(Sampler.load(generator), photos, held_out=few, features=FEATURES)
+    with pytest.raises(UsageError, match=r"has 0 photos of .* that it learnt from"):
         evaluate_generator(Sampler.load(generator), few, features=FEATURES)
-    with pytest.raises(UsageError, match="no class 'wood'"):
-        evaluate_generator(Sampler.load(generator), write_photos(tmp_path / "b", {"sea": 3, "x": 1}), features=FEATURES)
+
+
+def test_generated_pictures_are_never_taken_for_photos(generator: Path, photos: Path, tmp_path: Path) -> None:
+    write_sample(tmp_path / "made", generator, count=20)
+    with pytest.raises(UsageError, match="has 0 photos"):
+        evaluate_generator(Sampler.load(generator), photos, held_out=tmp_path / "made", features=FEATURES)
+    with pytest.raises(UsageError, match=r"no photo|holds no"):
+        read_photos(tmp_path / "made", 32, classes=["sea"])

@@ -35,6 +35,7 @@ def test_a_limit_draws_by_the_seed_and_holds_out_others(photos: Path) -> None:
     found, again, other = (read_photos(photos, 32, per_class=5, seed=seed) for seed in (1, 1, 2))
     assert np.bincount(found.targets[found.training]).tolist() == [5, 5]
     assert int(found.held_out.sum()) == 2 * 19
+    assert np.bincount(found.targets[found.in_turn(found.training, 7)]).tolist() == [4, 3]
     assert found.paths == again.paths
     assert {found.paths[place] for place in found.training} != {other.paths[place] for place in other.training}
     assert len(set(found.paths)) == len(found.paths)
@@ -78,7 +79,7 @@ def test_a_class_without_photos_is_named(tmp_path: Path) -> None:
         read_photos(tmp_path, 32)
     (tmp_path / "wood" / "a.png").write_bytes(b"no picture")
     told: list[Failure] = []
-    with pytest.raises(UsageError, match="none of the photos of wood can be decoded"):
+    with pytest.raises(UsageError, match="no photo of wood is left to train on, for 1 of 4 photos can't be decoded"):
         read_photos(tmp_path, 32, on_failures=told.extend)
     assert len(told) == 1
 
@@ -88,3 +89,29 @@ def test_photos_with_several_labels_are_refused(tmp_path: Path, photos: Path) ->
     write_manifest(tmp_path / "set.csv", Manifest("multi_label", (entry,)))
     with pytest.raises(UsageError, match="several labels"):
         read_photos(tmp_path / "set.csv", 32)
+
+
+def test_copies_and_photos_of_one_group_stay_together(tmp_path: Path) -> None:
+    write_photos(tmp_path, {"sea": 20})
+    for number in range(20):  # each photo twice
+        (tmp_path / "sea" / f"copy-{number:02}.png").write_bytes((tmp_path / "sea" / f"{number:02}.png").read_bytes())
+    found = read_photos(tmp_path, 32)
+    held = {Path(found.paths[place]).name[-6:] for place in np.flatnonzero(found.held_out)}
+    assert held
+    assert not held & {Path(found.paths[place]).name[-6:] for place in found.training}
+
+
+def test_an_unknown_split_and_a_name_that_no_model_can_carry_are_refused(tmp_path: Path, photos: Path) -> None:
+    entry = Entry(str(photos / "sea" / "00.png"), ("sea",), "val")
+    write_manifest(tmp_path / "set.csv", Manifest("single_label", (entry,)))
+    with pytest.raises(UsageError, match="the split 'val' is unknown"):
+        read_photos(tmp_path / "set.csv", 32)
+    write_photos(tmp_path / "odd", {"se\na": 3})
+    with pytest.raises(UsageError, match="no model can carry the class name"):
+        read_photos(tmp_path / "odd", 32)
+
+
+def test_where_a_manifest_says_what_is_for_training_nothing_else_is_held_out(tmp_path: Path, photos: Path) -> None:
+    entries = [Entry(str(photos / "sea" / f"{place:02}.png"), ("sea",), "train") for place in range(24)]
+    write_manifest(tmp_path / "set.csv", Manifest("single_label", tuple(entries)))
+    assert len(read_photos(tmp_path / "set.csv", 32).training) == 24

@@ -13,14 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
+from veduta.datasets.identical import content_names
 from veduta.errors import TrainingDiverged, TrainingError, UsageError
 from veduta.generation import loop, under_way
 from veduta.generation.alarms import Alarm
+from veduta.generation.photos import read_photos
 from veduta.generation.presets import ALL_CHANGES, PRESETS, Preset
 from veduta.generation.train import Length, Progress
+from veduta.models.bundle import Bundle
 from veduta.training.run_folder import RunFolder
 
-from .tiny import PRESET, train, write_photos
+from .tiny import PRESET, Features, train, write_photos
 
 FASTGAN = replace(PRESETS["fastgan"], filters=4, latent=8, batch_size=8)
 DENSE = replace(PRESETS["dense"], filters=8, side=32, latent=8, batch_size=8)
@@ -247,5 +250,39 @@ def test_a_generator_learns_which_class_is_blue_and_which_is_green(photos: Path,
 
 
 def test_one_photo_again_and_again_can_be_trained_on_where_it_is_meant(photos: Path, tmp_path: Path) -> None:
-    train(photos, tmp_path, 2, preset=replace(PRESET, photos=1), classes=["sea"])
+    train(photos, tmp_path, 2, preset=replace(PRESET, per_class=1), classes=["sea"])
     assert np.isfinite(_rows(tmp_path)[-1]["diversity"])
+
+
+def test_photos_measured_by_another_embedding_are_another_run(photos: Path, tmp_path: Path) -> None:
+    train(photos, tmp_path, 2)
+    other = Features()
+    other.name = "another"
+    with pytest.raises(TrainingError, match="was begun with features 8 by 8 pixels, not another"):
+        train(photos, tmp_path, 4, features=other)
+
+
+def test_a_model_of_another_kind_is_not_replaced(photos: Path, tmp_path: Path) -> None:
+    import veduta
+
+    veduta.train(photos, tmp_path, recipe="transfer", views=0, folds=2)
+    with pytest.raises(UsageError, match="holds a model of kind classifier"):
+        train(photos, tmp_path, 2)
+
+
+def test_a_generator_names_the_photos_that_it_learnt_from(photos: Path, generator: Path) -> None:
+    learnt = read_photos(photos, 32)
+    names = content_names([learnt.paths[place] for place in learnt.training])
+    spec = Bundle.load(generator).generator
+    assert spec is not None
+    assert spec.learnt == tuple(sorted(names))
+
+
+def test_a_run_killed_while_it_wrote_its_log_writes_it_again(photos: Path, tmp_path: Path) -> None:
+    train(photos, tmp_path, 4)
+    whole = (tmp_path / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_text(whole.splitlines()[0] + "\n")
+    (tmp_path / "curves.png").unlink()
+    train(photos, tmp_path, 4)
+    assert (tmp_path / "log.jsonl").read_text() == whole
+    assert (tmp_path / "curves.png").is_file()

@@ -45,7 +45,15 @@ FEATURES: Any = Features()
 PRESET = replace(PRESETS["dcgan"], side=32, filters=4, latent=8, batch_size=8)
 
 
-def train(photos: Path, out: Path, steps: int = 4, look: int = 2, preset: Any = PRESET, **options: Any) -> Bundle:
+def train(
+    photos: Path,
+    out: Path,
+    steps: int = 4,
+    look: int = 2,
+    preset: Any = PRESET,
+    features: Any = FEATURES,
+    **options: Any,
+) -> Bundle:
     from veduta.generation.train import Length, train_generator
     from veduta.training.execution import Execution
 
@@ -54,7 +62,7 @@ def train(photos: Path, out: Path, steps: int = 4, look: int = 2, preset: Any = 
         out,
         preset,
         Length(steps, None, look),
-        features=FEATURES,
+        features=features,
         execution=Execution("float32", 1),
         **options,
     )

@@ -14,10 +14,6 @@ from veduta.datasets.split import hold_out_share, read_shares, split_manifest
 from veduta.errors import UsageError
 from veduta.training.dataset import read_dataset
 
-pytest.importorskip("torch", reason="the extra train is not installed")
-
-from veduta.training.recipes import Recipe, _held_out
-
 
 def made(folder: Path, *entries: Entry) -> tuple[Entry, ...]:
     """The entries with files below ``folder``; nothing here decodes them."""
@@ -189,11 +185,11 @@ def test_generated_pictures_are_learnt_from_and_never_held_out(tmp_path: Path) -
     assert found.synthetic is not None
     assert found.synthetic.tolist() == [False] * 40 + [True] * 60
     assert found.subset(found.synthetic).synthetic is not None
-    held = _held_out(found, Recipe(validation_share=0.25))
+    held = found.hold_out(0.25, 0)
     assert int(held.sum()) == 10
     assert not held[found.synthetic].any()
     # The same photos as without them: what is compared is judged alike.
-    assert np.array_equal(held[:40], _held_out(read_dataset(written(tmp_path, photos)), Recipe(validation_share=0.25)))
+    assert np.array_equal(held[:40], read_dataset(written(tmp_path, photos)).hold_out(0.25, 0))
 
 
 def test_a_split_puts_generated_pictures_into_train_and_counts_photos_alone(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 pytest.importorskip("sklearn", reason="the extra learn is not installed")
 
 import veduta
+from veduta.datasets.identical import content_names
 from veduta.datasets.manifest import read_manifest
 from veduta.errors import UsageError
 from veduta.generation import sampler as sampling
@@ -29,15 +30,16 @@ Said = Callable[[str], tuple[int, int, int]]
 class Painter:
     """In place of a generator: it paints each class in the colour that it is told."""
 
-    def __init__(self, colour: Said, classes: tuple[str, ...]) -> None:
-        self.spec = GeneratorSpec(4, 16, tuple(Label(name, name) for name in classes))
+    def __init__(self, colour: Said, classes: tuple[str, ...], learnt: tuple[str, ...] = ()) -> None:
+        self.spec = GeneratorSpec(4, 16, tuple(Label(name, name) for name in classes), learnt=learnt)
+        self.name = "painter"
         self.colour, self.labels, self.asked = colour, classes, 0
         self.bundle = veduta.load().bundle
 
-    def sample(self, count: int, seed: int = 0, classes: list[str] | None = None) -> sampling.Sample:
+    def sample(self, count: int, seed: int = 0, classes: list[str] | None = None, first: int = 0) -> sampling.Sample:
         self.asked += count
         assert classes is not None
-        return sampling.Sample(_photos(count, self.colour(classes[0]), seed, 5), np.zeros(count, np.int64))
+        return sampling.Sample(_photos(count, self.colour(classes[0]), seed + first, 5), np.zeros(count, np.int64))
 
 
 def _photos(count: int, colour: tuple[int, int, int], seed: int, noise: float) -> NDArray[np.uint8]:
@@ -57,8 +59,10 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def paint(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Painter]:
-    def make(colour: Said = COLOURS.__getitem__, classes: tuple[str, ...] = tuple(COLOURS)) -> Painter:
-        painter = Painter(colour, classes)
+    def make(
+        colour: Said = COLOURS.__getitem__, classes: tuple[str, ...] = tuple(COLOURS), learnt: tuple[str, ...] = ()
+    ) -> Painter:
+        painter = Painter(colour, classes, learnt)
         monkeypatch.setattr(synthetic.Sampler, "load", lambda _name: painter)
         return painter
 
@@ -115,7 +119,9 @@ def test_a_generator_that_makes_one_picture_again_and_again_is_refused(
 ) -> None:
     paint()
     flat = np.full((100, 16, 16, 3), 90, np.uint8)
-    monkeypatch.setattr(Painter, "sample", lambda _self, count, *_: sampling.Sample(flat[:count], np.zeros(count, int)))
+    monkeypatch.setattr(
+        Painter, "sample", lambda _self, count, *_given: sampling.Sample(flat[:count], np.zeros(count, int))
+    )
     with pytest.raises(UsageError, match="of 24 pictures that places100 makes 1 differ: it has collapsed"):
         train_with_synthetic(photos, tmp_path / "run", "painter", _train)
 
@@ -123,7 +129,7 @@ def test_a_generator_that_makes_one_picture_again_and_again_is_refused(
 def test_the_same_call_again_makes_no_picture_anew(photos: Path, tmp_path: Path, paint: Callable[..., Painter]) -> None:
     painter = paint()
     first, _ = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
-    (tmp_path / "run" / "synthetic" / "0001" / "00003.png").unlink()
+    sorted((tmp_path / "run" / "synthetic").rglob("*.png"))[3].unlink()
     asked = painter.asked
     again, _ = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
     assert again.bundle_id == first.bundle_id
@@ -132,13 +138,66 @@ def test_the_same_call_again_makes_no_picture_anew(photos: Path, tmp_path: Path,
 
 def test_photos_of_another_set_may_decide(photos: Path, tmp_path: Path, paint: Callable[..., Painter]) -> None:
     paint()
-    _, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train, judge_by=photos)
-    assert (found.photos, found.learnt) == (30, 30)
     other = tmp_path / "other"
+    for name, colour in COLOURS.items():
+        (other / name).mkdir(parents=True)
+        for number, picture in enumerate(_photos(4, colour, 77, 60)):
+            Image.fromarray(picture).save(other / name / f"{number}.png")
+    _, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train, judge_by=other)
+    assert (found.photos, found.learnt) == (12, 30)
+    with pytest.raises(UsageError, match=r"is among the photos of .*--judge-by"):
+        train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=photos)
     (other / "yellow").mkdir(parents=True)
     Image.fromarray(_photos(1, (200, 200, 0), 0, 1)[0]).save(other / "yellow" / "a.png")
     with pytest.raises(UsageError, match="has a photo of yellow, which is no class of the training"):
         train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=other)
+
+
+def test_photos_that_the_generator_learnt_from_never_judge(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    learnt = content_names([str(path) for name in COLOURS for path in sorted((photos / name).iterdir())[:9]])
+    paint(learnt=learnt)
+    _, found = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    assert found.photos == 3  # of each class the one that is left
+    judged = [entry for entry in read_manifest(tmp_path / "run" / "photos-alone" / "set.csv").entries if entry.split]
+    assert not set(content_names([entry.path for entry in judged])) & set(learnt)
+    paint(learnt=content_names([str(path) for path in sorted((photos / "red").iterdir())]))
+    with pytest.raises(UsageError, match=r"learnt from all photos of red.*--judge-by"):
+        train_with_synthetic(photos, tmp_path / "run2", "painter", _train)
+    with pytest.raises(UsageError, match="is one that places100 learnt from"):
+        train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=_copy(photos, tmp_path))
+
+
+def _copy(photos: Path, tmp_path: Path) -> Path:
+    """A photo of the set under another name and in no set; the generator knows it by its content."""
+    (tmp_path / "copy" / "red").mkdir(parents=True)
+    content = next(iter(sorted((photos / "red").iterdir()))).read_bytes()
+    (tmp_path / "copy" / "red" / "x.png").write_bytes(content)
+    for path in (photos / "red").iterdir():
+        if path.read_bytes() == content:
+            path.unlink()
+    return tmp_path / "copy"
+
+
+def test_pictures_of_another_seed_are_other_files(photos: Path, tmp_path: Path, paint: Callable[..., Painter]) -> None:
+    paint()
+    train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    before = {path: path.read_bytes() for path in (tmp_path / "run" / "synthetic").rglob("*.png")}
+    (tmp_path / "run" / "with-synthetic" / "features.npz").unlink(missing_ok=True)
+    train_with_synthetic(photos, tmp_path / "run", "painter", _train, seed=1)
+    after = set((tmp_path / "run" / "synthetic").rglob("*.png"))
+    assert len(after) == 2 * len(before)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_set_that_has_generated_pictures_already_is_refused(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint()
+    train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    with pytest.raises(UsageError, match="has generated pictures already"):
+        train_with_synthetic(tmp_path / "run" / "with-synthetic" / "set.csv", tmp_path / "b", "painter", _train)
 
 
 def test_a_class_that_the_generator_does_not_know_keeps_its_photos_alone(

@@ -118,11 +118,9 @@ def evaluate(
             parser=given.path,
             metavar="<path>",
             help="Photos that it never saw.",
-            show_default="those that train held out of DATA",
+            show_default="those of DATA that it did not learn from",
         ),
     ] = None,
-    photos: Annotated[int | None, typer.Option(min=1, help="The --photos of the training.", show_default="all")] = None,
-    photo_seed: Annotated[int, typer.Option(min=0, help="The --seed of the training.")] = 0,
     count: Annotated[int, typer.Option("--count", "-n", min=2, help="How many pictures to judge.")] = 2000,
     seed: Seed = 1,
     features: Annotated[
@@ -164,6 +162,8 @@ def evaluate(
 
     if out is not None and str(out) != "-":
         check_place(out)
+    if report is not None:
+        check_place(report / "sample.png")
     sampler = Sampler.load(generator)
     try:
         from veduta.generation.feature_choice import chosen_features
@@ -174,14 +174,13 @@ def evaluate(
             sampler,
             data,
             held_out=held_out,
-            per_class=photos,
-            photo_seed=photo_seed,
             count=count,
             seed=seed,
             features=chosen_features(features, watch.note),
             judge=load(judge),
             on_stage=watch.begin,
             on_picture=watch.step,
+            on_note=watch.note,
         )
     text = json.dumps(found.figures(), indent=2, allow_nan=False) + "\n"
     if str(out) == "-":

@@ -144,7 +144,7 @@ def train(
         **_given(
             side=size,
             grayscale=grayscale,
-            photos=photos,
+            per_class=photos,
             filters=filters,
             changes=None if augment is None else ALL_CHANGES if augment else (),
             generator_rate=rate,

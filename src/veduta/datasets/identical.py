@@ -46,6 +46,11 @@ def look_at_files(paths: Sequence[str]) -> Files:
     return Files(tuple(missing), tuple(_together(contents)))
 
 
+def content_names(paths: Sequence[str]) -> tuple[str, ...]:
+    """What each photo is known by wherever it lies: 16 hexadecimal digits of its file's BLAKE3; "" of what is none."""
+    return tuple((_digest(path) or "")[:16] for path in paths)
+
+
 def join_groups(groups: Sequence[str], same: Iterable[Sequence[int]]) -> tuple[str, ...]:
     """The groups ``[n]`` of photos, "" for none, when the photos at the places of each of ``same`` belong together.
 

@@ -77,6 +77,11 @@ class Manifest:
         """The photos that were not dropped."""
         return tuple(entry for entry in self.entries if not entry.dropped)
 
+    @property
+    def photos(self) -> tuple[Entry, ...]:
+        """The kept ones that are photos: models are judged by these alone, never by generated pictures."""
+        return tuple(entry for entry in self.kept if not entry.synthetic)
+
     def counts(self) -> dict[str, int]:
         """How many kept photos each label has, none left out, sorted by label."""
         found = dict.fromkeys(self.labels, 0)

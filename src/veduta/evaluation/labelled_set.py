@@ -66,7 +66,7 @@ def read_labelled_set(data: Path, split: str | None = None, usual: Usual = TEST)
 
 def _of_split(manifest: Manifest, split: str | None, where: str, usual: Usual) -> tuple[tuple[Entry, ...], str]:
     """The photos of a split, and its name; empty where all are taken."""
-    kept = tuple(entry for entry in manifest.kept if not entry.synthetic)
+    kept = manifest.photos
     there = {entry.split for entry in kept} - {""}
     if split is None:
         if there & {"train", TEST} and usual not in there:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from veduta.evaluation.metrics import wilson_interval
+
 AlarmName = Literal["one_colour", "mode_collapse", "discriminator_wins", "discriminator_lost", "memorising"]
 
 #: A picture whose pixels differ this little, beside those of photos, is of one colour.
@@ -13,6 +15,8 @@ ONE_COLOUR = 0.25
 COLLAPSED = 0.5
 #: The share that a discriminator at 100/0 calls right; below 1 minus that it calls nothing right.
 CERTAIN = 0.995
+#: The share of held-out photos that are closer to a training photo than the limit for copies.
+COPIES = 0.01
 #: In the first steps everything is grey and alike.
 WARM_UP_STEPS = 300
 
@@ -32,19 +36,21 @@ class Signs:
     """What alarms are told by.
 
     ``contrast``: the standard deviation of a picture's pixels, the mean over pictures, as a share of photos'.
-    ``diversity``: of the features of some generated pictures, as a share of that of as many photos.
+    ``diversity``, ``within``: of the features of some generated pictures, over all and within classes, as a share of
+    that of as many photos.
     ``real_right``, ``made_right``: the shares that the discriminator called right since the last look.
-    ``nearest``: the first percentile of the distance of generated pictures to the nearest training photo, and
-    ``nearest_held_out`` the same of photos that were held out; None where none were.
+    ``closer``: how many of ``pictures`` are closer to a training photo than one in a hundred held-out photos is; None
+    where too few were held out to say.
     """
 
     step: int
     contrast: float
     diversity: float
+    within: float
     real_right: float
     made_right: float
-    nearest: float
-    nearest_held_out: float | None
+    closer: int | None
+    pictures: int
 
 
 def alarms(signs: Signs) -> list[Alarm]:
@@ -63,13 +69,15 @@ def alarms(signs: Signs) -> list[Alarm]:
                 "with a lower rate (--rate).",
             )
         )
-    if signs.diversity < COLLAPSED:
+    alike = min(signs.diversity, signs.within)
+    if alike < COLLAPSED:
+        where = "" if signs.diversity < COLLAPSED else " of each class"
         found.append(
             Alarm(
                 "mode_collapse",
-                signs.diversity,
+                alike,
                 COLLAPSED,
-                f"the pictures are nearly all alike (their diversity is {signs.diversity:.0%} of the photos'): mode "
+                f"the pictures{where} are nearly all alike (their diversity is {alike:.0%} of the photos'): mode "
                 "collapse. Try --preset fastgan, augmentation (--augment), a lower rate (--rate), or more photos.",
             )
         )
@@ -97,15 +105,18 @@ def alarms(signs: Signs) -> list[Alarm]:
                 "Try a higher rate for the discriminator (--discriminator-rate), or more filters.",
             )
         )
-    if signs.nearest_held_out is not None and signs.nearest < signs.nearest_held_out:
-        found.append(
-            Alarm(
-                "memorising",
-                signs.nearest,
-                signs.nearest_held_out,
-                "generated pictures are closer to training photos than other real photos are (first percentile of the "
-                f"distance {signs.nearest:.3f}, of held-out photos {signs.nearest_held_out:.3f}): copies. Try more "
-                "photos, augmentation (--augment), or stop earlier.",
+    if signs.closer is not None:
+        # One in a hundred is expected, and a few more by chance.
+        surely = wilson_interval(signs.closer, signs.pictures)[0]
+        if surely > COPIES:
+            found.append(
+                Alarm(
+                    "memorising",
+                    surely,
+                    COPIES,
+                    f"{signs.closer:,} of {signs.pictures:,} generated pictures are closer to a training photo than "
+                    "one in a hundred held-out photos is: copies. Try more photos, augmentation (--augment), or stop "
+                    "earlier.",
+                )
             )
-        )
     return found

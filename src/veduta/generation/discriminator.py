@@ -55,13 +55,10 @@ class ConvolutionalDiscriminator(nn.Module):
         widths = [preset.channels + classes, *(preset.filters * 2**step for step in range(halvings))]
         layers: list[nn.Module] = []
         for step, (before, width) in enumerate(pairwise(widths)):
-            layers.append(wrap(nn.Conv2d(before, width, 4, stride=2, padding=1, bias=step == 0)))
+            layers.append(wrap(_drawn(nn.Conv2d(before, width, 4, stride=2, padding=1, bias=step == 0))))
             layers += [nn.BatchNorm2d(width)] if step else []
             layers.append(nn.LeakyReLU(0.2))
-        self.layers = nn.Sequential(*layers, wrap(nn.Conv2d(widths[-1], 1, 4)))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, 0.0, 0.02)
+        self.layers = nn.Sequential(*layers, wrap(_drawn(nn.Conv2d(widths[-1], 1, 4))))
 
     def forward(self, pictures: Tensor, classes: Tensor) -> Verdict:
         planes = classes[:, :, None, None].expand(-1, -1, *pictures.shape[2:])
@@ -178,6 +175,12 @@ def make_discriminator(preset: Preset, classes: int) -> Discriminator:
             return ConvolutionalDiscriminator(preset, classes)
         case "fastgan":
             return SelfSupervisedDiscriminator(preset, classes)
+
+
+def _drawn(layer: nn.Conv2d) -> nn.Conv2d:
+    """As DCGAN begins; before a layer is wrapped, for then its weight is computed."""
+    nn.init.normal_(layer.weight, 0.0, 0.02)
+    return layer
 
 
 def _wrapping(preset: Preset) -> _Wrap:

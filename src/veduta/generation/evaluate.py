@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from veduta.datasets.identical import content_names
+from veduta.datasets.manifest import Entry, read_data
 from veduta.errors import UsageError
 from veduta.evaluation.metrics import wilson_interval
 from veduta.evaluation.names import match_label
-from veduta.generation.features import FeatureNetwork
+from veduta.generation.features import FeatureNetwork, prepared
 from veduta.generation.measures import (
     Features,
     Nearest,
@@ -25,13 +26,16 @@ from veduta.generation.measures import (
     nearest,
     precision_and_recall,
 )
-from veduta.generation.photos import Photos, read_photos
+from veduta.generation.photos import Photos, pixels_of
 from veduta.generation.sampler import Sample, Sampler
-from veduta.images.preprocess import prepare
+from veduta.images.limits import printable
 from veduta.recognition.tagger import Tagger
+from veduta.records import Failure
 
 # Pictures that are asked about at once.
 _AT_ONCE = 128
+# Precision and recall look at a third neighbour.
+_FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Copies:
 class Evaluation:
     """All figures. ``real`` photos were never trained on; distances are of as many pictures as there are of them."""
 
+    generator: str
     features: str
     judge: str
     pictures: int
@@ -94,7 +99,8 @@ class Evaluation:
     real_recognised: Recognition | None
     copies: Copies
     sample: Sample
-    photos: Photos
+    training_photos: Photos
+    real_photos: Photos
 
     @property
     def relative_diversity(self) -> float:
@@ -116,6 +122,7 @@ class Evaluation:
             return {name: {"value": each.value, "interval": each.interval} for name, each in shares.items()}
 
         return {
+            "generator": self.generator,
             "features": self.features,
             "judge": self.judge,
             "pictures": self.pictures,
@@ -143,43 +150,41 @@ def evaluate_generator(
     data: Path,
     *,
     held_out: Path | None = None,
-    per_class: int | None = None,
-    photo_seed: int = 0,
     count: int = 2000,
     seed: int = 1,
     features: FeatureNetwork | None = None,
     judge: Tagger | None = None,
     on_stage: Callable[[str], None] = lambda _words: None,
     on_picture: Callable[[int, int], None] = lambda _done, _all: None,
+    on_note: Callable[[str], None] = lambda _words: None,
 ) -> Evaluation:
-    """Generate ``count`` pictures and hold them against the photos of ``data``, which the generator learnt from.
+    """Generate ``count`` pictures and hold them against the photos of ``data``, among which are those that it learnt.
 
-    Real photos that it never saw are those of ``held_out``; without it those that a training with ``per_class`` and
-    ``photo_seed`` held out of ``data``. ``judge`` tells how many pictures show the class that was asked for; classes
-    that it does not know are left out of that.
-    Raises UsageError where there are too few pictures or photos to compare, and what ``read_photos`` raises.
+    A generator knows the photos that it learnt from by their contents: real photos are all others of its classes in
+    ``held_out``, or without it in ``data``. ``judge`` tells how many pictures show the class that was asked for;
+    classes that it does not know are left out of that.
+    Raises UsageError where there are too few pictures or photos to compare, and what ``read_data`` raises.
     """
     features = features or FeatureNetwork.load()
+    if count < _FEWEST:
+        raise UsageError(f"{count} pictures are too few to compare; generate {_FEWEST} or more (--count).")
     on_stage("reading photos")
-    photos = _photos(sampler, data, held_out, per_class, photo_seed, on_picture)
-    training, real = photos.rgb(photos.training), photos.rgb(np.flatnonzero(photos.held_out))
-    if min(len(real), count) < 2:
-        raise UsageError(
-            f"{len(real)} photos that the generator never saw, and {count} pictures: 2 of each are needed to compare; "
-            "name photos (--held-out), or generate more (--count)."
-        )
+    training, real = _photos(sampler, data, held_out, on_picture, on_note)
     on_stage(f"generating {count:,} pictures")
     sample = sampler.sample(count, seed)
     on_stage("looking at pictures and photos")
-    of_made, of_real, of_training = (features(each, on_picture) for each in (sample.pictures, real, training))
+    # Of each class in turn, as the pictures are, so that the first of them are a fair part.
+    order = real.in_turn(np.arange(len(real)), len(real))
+    real_pixels, real_targets = real.rgb(order), real.targets[order]
+    of_made, of_real = features(sample.pictures, on_picture), features(real_pixels, on_picture)
+    of_training = features(training.rgb(np.arange(len(training))), on_picture)
     on_stage("measuring")
-    real_targets = photos.targets[photos.held_out]
-    # As many as there are photos; the classes were made in turn, so each has its share.
     alike = min(len(real), count)
     kernel, deviation = kernel_distance(of_real, of_made)
-    precision, recall = precision_and_recall(of_real, of_made[:alike])
+    precision, recall = precision_and_recall(of_real[:alike], of_made[:alike])
     labels = sampler.labels
     return Evaluation(
+        generator=sampler.name,
         features=features.name,
         judge="" if judge is None else judge.bundle.name,
         pictures=count,
@@ -195,10 +200,11 @@ def evaluate_generator(
         real_diversity=diversity(of_real),
         real_diversity_within=diversity_within(of_real, real_targets),
         made_recognised=None if judge is None else recognise(judge, sample.pictures, sample.targets, labels),
-        real_recognised=None if judge is None else recognise(judge, real, real_targets, labels),
+        real_recognised=None if judge is None else recognise(judge, real_pixels, real_targets, labels),
         copies=_copies(of_made, of_real, of_training),
         sample=sample,
-        photos=photos,
+        training_photos=training,
+        real_photos=real,
     )
 
 
@@ -207,17 +213,16 @@ def recognise(
 ) -> Recognition | None:
     """How many pictures uint8 ``[n, h, w, 3]`` show their class, by a model; None where it knows none of them."""
     place = [match_label(label, judge.labels) for label in labels]
-    known = np.array([place[target] is not None for target in targets], bool)
-    if not known.any():
+    asked = np.flatnonzero([place[target] is not None for target in targets])
+    if not len(asked):
         return None
-    wanted = np.array([place[target] for target in targets[known]], np.int64)
     ranks = []
-    for first in range(0, len(wanted), _AT_ONCE):
-        images = [Image.fromarray(picture) for picture in pictures[known][first : first + _AT_ONCE]]
-        seen = [prepare(image, judge.preprocessing, image.size)[0] for image in images]
+    for first in range(0, len(asked), _AT_ONCE):
+        some = asked[first : first + _AT_ONCE]
+        seen = [prepared(picture, judge.preprocessing) for picture in pictures[some]]
         logits = judge.session.run(seen, [judge.head.logits])[judge.head.logits]
-        of_wanted = np.take_along_axis(logits, wanted[first : first + _AT_ONCE, np.newaxis], axis=1)
-        ranks.append((logits > of_wanted).sum(axis=1))
+        wanted = np.array([place[target] for target in targets[some]], np.int64)
+        ranks.append((logits > np.take_along_axis(logits, wanted[:, np.newaxis], axis=1)).sum(axis=1))
     rank = np.concatenate(ranks)
     return Recognition(Share(int((rank < 1).sum()), len(rank)), Share(int((rank < 5).sum()), len(rank)))
 
@@ -226,39 +231,48 @@ def _photos(
     sampler: Sampler,
     data: Path,
     held_out: Path | None,
-    per_class: int | None,
-    seed: int,
     on_picture: Callable[[int, int], None],
-) -> Photos:
-    """Of the generator's classes: what it learnt from, and what it never saw."""
-    spec = sampler.spec
+    on_note: Callable[[str], None],
+) -> tuple[Photos, Photos]:
+    """Of the generator's classes: the photos that it learnt from, and those that it never saw."""
+    spec, learnt = sampler.spec, set(sampler.spec.learnt)
 
-    def read(place: Path) -> Photos:
-        return read_photos(
-            place,
+    def part(place: Path, known: bool) -> Photos:
+        entries = [entry for entry in _single(place) if match_label(entry.labels[0], spec.labels) is not None]
+        names = content_names([entry.path for entry in entries])
+        chosen = [entry for entry, name in zip(entries, names, strict=True) if (name in learnt) is known]
+        least, what = (1, "it learnt from") if known else (_FEWEST, "it never saw")
+        if len(chosen) < least:
+            raise UsageError(
+                f"{printable(str(place))} has {len(chosen):,} photos of {sampler.bundle.name}'s classes that {what}, "
+                f"and {least} or more are needed; name others{'' if known else ' (--held-out)'}."
+            )
+        failures: list[Failure] = []
+        found = pixels_of(
+            chosen,
+            sampler.labels,
             spec.side,
             grayscale=spec.grayscale,
-            classes=sampler.labels,
-            per_class=per_class,
-            seed=seed,
             on_photo=on_picture,
+            on_failures=failures.extend,
         )
+        if failures:
+            on_note(f"{len(failures):,} photos can't be decoded and are left out; the first: {failures[0].message}")
+        if len(found) < least:
+            raise UsageError(
+                f"{printable(str(place))}: {len(found):,} of its photos can be decoded; {least} are needed."
+            )
+        return found
 
-    learnt = read(data)
-    if held_out is None:
-        return learnt
-    per_class = None
-    other = read(held_out)
-    if other.labels != learnt.labels:
-        raise UsageError(f"{held_out} has other classes than {data}; give photos of the generator's classes.")
-    trained = learnt.training
-    return Photos(
-        np.concatenate([learnt.pixels[trained], other.pixels]),
-        np.concatenate([learnt.targets[trained], other.targets]),
-        learnt.labels,
-        np.concatenate([np.zeros(len(trained), bool), np.ones(len(other), bool)]),
-        tuple(learnt.paths[place] for place in trained) + other.paths,
-    )
+    return part(data, True), part(data if held_out is None else held_out, False)
+
+
+def _single(data: Path) -> list[Entry]:
+    """The photos of a set, of one label each."""
+    manifest = read_data(data)
+    if manifest.task != "single_label":
+        raise UsageError(f"{printable(str(data))} has photos with several labels; a generator makes pictures of one.")
+    return list(manifest.photos)
 
 
 def _copies(made: Features, real: Features, training: Features) -> Copies:

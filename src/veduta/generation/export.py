@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +51,11 @@ def write_generator(
     *,
     name: str,
     card: str,
+    learnt: Sequence[str] = (),
 ) -> Bundle:
     """Write a bundle of kind generator to ``out``, in place of one that is there; ``generator`` stays as it is.
 
+    ``learnt`` names the photos that it learnt from by their contents, see ``GeneratorSpec``.
     Raises TrainingError where graph and torch disagree, OutputError.
     """
     graph = PictureGraph(round_to_half(copy.deepcopy(generator).cpu())).eval()
@@ -65,15 +69,12 @@ def write_generator(
         outputs=[INPUT],
         dynamic_shapes=({0: rows}, {0: rows}),
     )
-    path = out.parent / "model.onnx"
-    write_whole(path, content, sync=False)
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        write_whole(path, content, sync=False)
         check_parity(graph, path, latents, classes)
-    finally:
-        path.unlink(missing_ok=True)
-    spec = GeneratorSpec(
-        preset.latent, preset.side, tuple(Label(label, label.replace("_", " ")) for label in labels), preset.grayscale
-    )
+    named = tuple(Label(label, label.replace("_", " ")) for label in labels)
+    spec = GeneratorSpec(preset.latent, preset.side, named, preset.grayscale, tuple(sorted(set(learnt))))
     return write_bundle(
         out,
         name=name,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from veduta.errors import UsageError
-from veduta.images.preprocess import prepare
+from veduta.images.preprocess import Preprocessing, prepare
 from veduta.models.bundle import Bundle
 from veduta.models.session import Session
 from veduta.models.store import find
@@ -50,10 +50,15 @@ class FeatureNetwork:
         found = []
         for first in range(0, len(pictures), _AT_ONCE):
             some = pictures[first : first + _AT_ONCE]
-            found.append(self._session.run([self._seen(picture) for picture in some], [self._output])[self._output])
+            found.append(self._session.run(self._seen(some), [self._output])[self._output])
             on_picture(first + len(some), len(pictures))
         return np.concatenate(found)
 
-    def _seen(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        image = Image.fromarray(picture)
-        return prepare(image, self.bundle.preprocessing, image.size)[0]
+    def _seen(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        return [prepared(picture, self.bundle.preprocessing) for picture in pictures]
+
+
+def prepared(picture: NDArray[np.uint8], wanted: Preprocessing) -> NDArray[np.uint8]:
+    """A picture uint8 ``[h, w, 3]`` as a model sees it."""
+    image = Image.fromarray(picture)
+    return prepare(image, wanted, image.size)[0]

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.errors import TrainingDiverged
@@ -52,9 +54,10 @@ def _step(going: UnderWay) -> None:
     """One step of the discriminator and one of the generator, on one batch of photos."""
     preset, device = going.preset, going.fabric.device
     seed_step(preset.seed, going.step, device)  # dropout
-    draws = torch.Generator().manual_seed((preset.seed * 1_000_003 + going.step) % 2**63)
+    # Another seed than dropout's, for both draw the same numbers from one.
+    draws = torch.Generator().manual_seed((preset.seed * 1_000_003 + going.step + 2**32) % 2**63)
     real, classes = (each.to(device) for each in draw_photos(going.photos, preset, draws))
-    latents, wanted = (each.to(device) for each in draw_latents(preset, len(going.photos.labels), draws))
+    latents, wanted = (each.to(device) for each in draw_latents(going.photos, preset, draws))
     made = going.making(latents, wanted)
     _teach_discriminator(going, (real, classes), (made.detach(), wanted), draws)
     _teach_generator(going, made, wanted, draws)
@@ -107,7 +110,7 @@ def _descend(going: UnderWay, name: str, loss: Tensor, optimizer: Any) -> None:
 
 def draw_photos(photos: Photos, preset: Preset, draws: torch.Generator) -> tuple[Tensor, Tensor]:
     """A batch: float ``[b, channels, side, side]`` from -1 to 1, every second one mirrored, and classes ``[b, c]``."""
-    places = photos.training[torch.randint(0, len(photos.training), (preset.batch_size,), generator=draws).numpy()]
+    places = _places(photos, preset, draws)
     pixels = torch.from_numpy(photos.pixels[places]).permute(0, 3, 1, 2).float() / 127.5 - 1
     if preset.flip:
         mirrored = torch.rand((preset.batch_size, 1, 1, 1), generator=draws) < 0.5
@@ -118,10 +121,20 @@ def draw_photos(photos: Photos, preset: Preset, draws: torch.Generator) -> tuple
     )
 
 
-def draw_latents(preset: Preset, classes: int, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Latent numbers ``[b, latent]`` and classes ``[b, c]``, each class as likely."""
+def draw_latents(photos: Photos, preset: Preset, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Latent numbers ``[b, latent]`` and classes ``[b, c]``, each as frequent as among the photos.
+
+    Were they not, pictures of a rare class would be told by their class alone.
+    """
     latents = torch.randn((preset.batch_size, preset.latent), generator=draws)
-    return latents, one_hot(torch.randint(0, classes, (preset.batch_size,), generator=draws), classes)
+    return latents, one_hot(torch.from_numpy(photos.targets[_places(photos, preset, draws)]), len(photos.labels))
+
+
+def _places(photos: Photos, preset: Preset, draws: torch.Generator) -> NDArray[np.int64]:
+    """Those of a batch of photos to train on, ``[b]``."""
+    drawn = torch.randint(0, len(photos.training), (preset.batch_size,), generator=draws)
+    places: NDArray[np.int64] = photos.training[drawn.numpy()]
+    return places
 
 
 def one_hot(targets: Tensor, classes: int) -> Tensor:

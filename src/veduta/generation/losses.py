@@ -32,7 +32,8 @@ def generator_loss(loss: LossName, made: Tensor) -> Tensor:
 def r1_penalty(pictures: Tensor, logits: Tensor) -> Tensor:
     """The mean over photos of the squared gradient of their logits (Mescheder et al. 2018, arXiv:1801.04406).
 
-    ``pictures`` require gradients, and ``logits`` were computed from them.
+    ``pictures`` require gradients, and ``logits`` were computed from them. Where a batch norm lies between, photos of a
+    batch share what it takes from each.
     """
     (gradient,) = torch.autograd.grad(logits.mean(dim=1).sum(), pictures, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()

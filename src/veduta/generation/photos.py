@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from veduta.datasets.identical import join_groups, look_at_files
 from veduta.datasets.manifest import Entry, read_data
+from veduta.datasets.problems import part_problems
 from veduta.datasets.reading import read_readable
 from veduta.errors import UsageError
 from veduta.evaluation.names import match_label, nearest
 from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
 from veduta.records import Failure, Label
+from veduta.training.dataset import check_names
 
 # Of a class with this many photos, every tenth is held out: fewer could not be spared.
 _SPARED_FROM, _HELD_OUT = 20, 0.1
@@ -49,6 +52,15 @@ class Photos:
         """Some of them as uint8 ``[k, side, side, 3]``, grey ones in three equal channels."""
         return np.broadcast_to(self.pixels[places], (len(places), *self.pixels.shape[1:3], 3))
 
+    def in_turn(self, places: NDArray[np.int64], count: int, seed: int = 0) -> NDArray[np.int64]:
+        """``count`` of these places, drawn by ``seed``, of each class in turn as far as it has some."""
+        draws = np.random.default_rng(seed)
+        queues = [list(draws.permutation(places[self.targets[places] == each])) for each in range(len(self.labels))]
+        found: list[int] = []
+        while len(found) < min(count, len(places)):
+            found += [int(queue.pop()) for queue in queues if queue]
+        return np.array(found[:count], np.int64)
+
 
 def seen_as(side: int) -> Preprocessing:
     """How a photo becomes a square of ``side`` pixels: its middle, for a squeezed tree would be learnt as one."""
@@ -69,12 +81,13 @@ def read_photos(
     """Read the photos of ``data``, a folder of class folders or a manifest, of ``classes`` alone where some are named.
 
     ``per_class`` limits how many of each class are trained on, drawn by ``seed``. Held out is what a manifest keeps for
-    validation; else some of the photos beyond the limit; else every tenth of a class that can spare them.
-    Photos that can't be decoded are left out and told to ``on_failures``.
-    Raises UsageError for photos with several labels, a class that is not there or has no photo, and a single photo
-    where more may be taken.
+    validation, and nothing else where it says what is for training; without splits some of the photos beyond the limit,
+    else every tenth of a class that can spare them. Photos of one group, and files that are the same, stay together.
+    Photos for testing and generated pictures are never read; those that can't be decoded are told to ``on_failures``.
+    Raises UsageError for photos with several labels, unknown splits, a class that is not there, has no photo or a name
+    that no model can carry, and a single photo where more may be taken.
     """
-    by_class = _by_class(data, classes)
+    by_class = entries_by_class(data, classes)
     chosen, held = list[Entry](), list[bool]()
     for place, (label, entries) in enumerate(by_class.items()):
         training, besides = _divided(entries, per_class, np.random.default_rng((seed, place)))
@@ -87,46 +100,75 @@ def read_photos(
             f"{printable(str(data))} has one photo, and a generator would only learn to repeat it; add photos, or say "
             "that this is meant (--preset one-photo)."
         )
-    read = read_readable([entry.path for entry in chosen], seen_as(side), on_photo=on_photo)
-    on_failures(read.failures)
-    assert read.pixels is not None
-    kept = np.flatnonzero(read.kept)
     labels = tuple(by_class)
-    photos = Photos(
-        _grey(read.pixels) if grayscale else read.pixels,
-        np.array([labels.index(chosen[place].labels[0]) for place in kept], np.int64),
-        labels,
-        np.array(held)[kept],
-        tuple(chosen[place].path for place in kept),
+    photos = pixels_of(chosen, labels, side, grayscale=grayscale, on_photo=on_photo, on_failures=on_failures)
+    decoded = set(photos.paths)
+    photos = replace(
+        photos,
+        held_out=np.array([each for entry, each in zip(chosen, held, strict=True) if entry.path in decoded], bool),
     )
     left = np.bincount(photos.targets[photos.training], minlength=len(labels))
     if (left == 0).any():
         raise UsageError(
-            f"none of the photos of {printable(labels[int(left.argmin())])} can be decoded; the first: "
-            f"{read.failures[0].message}"
+            f"no photo of {printable(labels[int(left.argmin())])} is left to train on, for "
+            f"{len(chosen) - len(photos):,} of {len(chosen):,} photos can't be decoded."
         )
     return photos
 
 
-def _by_class(data: Path, classes: Sequence[str]) -> dict[str, list[Entry]]:
-    """The photos that may be trained on or held out, by class in the order of their names."""
-    manifest = read_data(data)
+def pixels_of(
+    entries: Sequence[Entry],
+    labels: tuple[str, ...],
+    side: int,
+    *,
+    grayscale: bool = False,
+    on_photo: Callable[[int, int], None] = lambda _done, _all: None,
+    on_failures: Callable[[Sequence[Failure]], None] = lambda _failures: None,
+) -> Photos:
+    """The photos of ``entries`` that can be decoded, whose labels mean ``labels`` in any spelling; none is held out."""
+    known = [Label(name, name) for name in labels]
+    places = {name: match_label(name, known) for name in {entry.labels[0] for entry in entries}}
+    read = read_readable([entry.path for entry in entries], seen_as(side), on_photo=on_photo)
+    on_failures(read.failures)
+    assert read.pixels is not None
+    kept = [entry for entry, each in zip(entries, read.kept, strict=True) if each]
+    return Photos(
+        _grey(read.pixels) if grayscale else read.pixels,
+        np.array([places[entry.labels[0]] for entry in kept], np.int64),
+        labels,
+        np.zeros(len(kept), bool),
+        tuple(entry.path for entry in kept),
+    )
+
+
+def entries_by_class(data: Path, classes: Sequence[str]) -> dict[str, list[Entry]]:
+    """The photos that may be trained on or held out, by class in the order of their names; of ``classes`` alone.
+
+    Raises UsageError as ``read_photos``.
+    """
+    where, manifest = printable(str(data)), read_data(data)
     if manifest.task != "single_label":
         raise UsageError(
-            f"{printable(str(data))} has photos with several labels, and a generator makes pictures of one class; give "
-            "class folders, or a manifest with a column label."
+            f"{where} has photos with several labels, and a generator makes pictures of one class; give class folders, "
+            "or a manifest with a column label."
         )
-    labels = [Label(name, name) for name in manifest.labels]
-    wanted = set()
+    wrong = [problem.words for problem in part_problems(manifest) if problem.fatal]
+    if wrong:
+        raise UsageError(f"{where}: {wrong[0]}")
+    entries = [entry for entry in manifest.photos if entry.split != "test"]
+    names = sorted({*manifest.empty, *(entry.labels[0] for entry in entries)})
+    check_names(where, tuple(names))
+    known, wanted = [Label(name, name) for name in names], set()
     for name in classes:
-        place = match_label(name, labels)
+        place = match_label(name, known)
         if place is None:
-            raise UsageError(f"{printable(str(data))} has no class {printable(name)!r}{nearest(name, labels)}.")
-        wanted.add(manifest.labels[place])
-    found: dict[str, list[Entry]] = {label: [] for label in manifest.labels if not wanted or label in wanted}
-    for entry in manifest.kept:
-        if entry.labels[0] in found and entry.split != "test":
-            found[entry.labels[0]].append(entry)
+            raise UsageError(f"{where} has no class {printable(name)!r}{nearest(name, known)}.")
+        wanted.add(names[place])
+    found: dict[str, list[Entry]] = {name: [] for name in names if not wanted or name in wanted}
+    together = join_groups([entry.group for entry in entries], look_at_files([entry.path for entry in entries]).same)
+    for entry, group in zip(entries, together, strict=True):
+        if entry.labels[0] in found:
+            found[entry.labels[0]].append(replace(entry, group=group))
     return found
 
 
@@ -136,13 +178,20 @@ def _divided(
     """Of one class: what is trained on, and what is held out."""
     besides = [entry for entry in entries if entry.split == "validation"]
     free = [entry for entry in entries if entry.split != "validation"]
-    order = [free[place] for place in draws.permutation(len(free))]
-    if besides:
+    groups: dict[str, list[Entry]] = {}
+    for place in draws.permutation(len(free)):
+        groups.setdefault(free[place].group or f"\0{place}", []).append(free[place])
+    order = [entry for members in groups.values() for entry in members]
+    if besides or any(entry.split for entry in free):
         return order[:per_class], besides
     if per_class is not None and len(order) > per_class:
-        return order[:per_class], order[per_class : per_class + _MOST_HELD_OUT]
-    spared = round(_HELD_OUT * len(order)) if len(order) >= _SPARED_FROM else 0
-    return order[spared:], order[:spared]
+        first, last, most = per_class, len(order), _MOST_HELD_OUT
+    else:
+        spared = round(_HELD_OUT * len(order)) if len(order) >= _SPARED_FROM else 0
+        first, last, most = len(order) - spared, len(order), spared
+    # A group that is trained on in part is not held out.
+    learnt = {entry.group for entry in order[:first] if entry.group}
+    return order[:first], [entry for entry in order[first:last] if entry.group not in learnt][:most]
 
 
 def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

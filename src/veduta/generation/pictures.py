@@ -33,6 +33,13 @@ def png_bytes(picture: Pictures, made_by: str) -> bytes:
     return file.getvalue()
 
 
+def plain_png(picture: Pictures) -> bytes:
+    """A PNG of photos: nothing in it is synthetic."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
 def grid(pictures: Pictures, columns: int | None = None, *, scale: int = 1) -> Pictures:
     """All of uint8 ``[n, h, w, 3]`` in one picture, row by row; as wide as high where ``columns`` does not say."""
     count, height, width, _ = pictures.shape

@@ -30,8 +30,8 @@ class Preset:
     width of the convolutions (of the dense layers, for ``dense``) that the others are multiples of. ``changes`` is what
     differentiable augmentation does to real and generated pictures alike. ``r1`` is the weight of the discriminator's
     squared gradient at real photos, ``reconstruction`` that of its own task, to draw a photo from its features; 0 is
-    without. ``average_decay`` is how much of the averaged generator a step keeps. ``photos`` limits those of each
-    class, drawn by ``seed``; None takes all.
+    without. ``average_decay`` is how much of the averaged generator a step keeps. ``per_class`` limits the photos of
+    each class, drawn by ``seed``; None takes all.
     """
 
     network: NetworkName
@@ -51,7 +51,7 @@ class Preset:
     reconstruction: float = 0.0
     flip: bool = True
     average_decay: float = 0.998
-    photos: int | None = None
+    per_class: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,8 +67,8 @@ class Preset:
             raise UsageError(f"a batch of {self.batch_size} can't be normalised; give 2 or more.")
         if not (0 < self.generator_rate <= 1 and 0 < self.discriminator_rate <= 1):
             raise UsageError("a learning rate must be above 0 and at most 1.")
-        if self.photos is not None and self.photos < 1:
-            raise UsageError(f"{self.photos} photos of each class teach nothing; give 1 or more.")
+        if self.per_class is not None and self.per_class < 1:
+            raise UsageError(f"{self.per_class} photos of each class teach nothing; give 1 or more.")
 
     @property
     def channels(self) -> int:
@@ -94,14 +94,14 @@ PRESETS: dict[str, Preset] = {
     "dense": _DENSE,
     "dcgan": _DCGAN,
     "fastgan": _FASTGAN,
-    "one-photo": replace(_DCGAN, photos=1),
-    "four-photos": replace(_DCGAN, photos=4),
+    "one-photo": replace(_DCGAN, per_class=1),
+    "four-photos": replace(_DCGAN, per_class=4),
     "few-filters": replace(_DCGAN, filters=8),
     "monochrome": replace(_DCGAN, grayscale=True),
-    "small-set": replace(_DCGAN, photos=30),
+    "small-set": replace(_DCGAN, per_class=30),
     "augmented": replace(_DCGAN, changes=ALL_CHANGES),
-    "small-set-augmented": replace(_DCGAN, photos=30, changes=ALL_CHANGES),
-    "collapse": replace(_DCGAN, photos=5, generator_rate=2e-3, discriminator_rate=2e-3, flip=False),
+    "small-set-augmented": replace(_DCGAN, per_class=30, changes=ALL_CHANGES),
+    "collapse": replace(_DCGAN, per_class=5, generator_rate=2e-3, discriminator_rate=2e-3, flip=False),
 }
 
 

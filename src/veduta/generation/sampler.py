@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from veduta.errors import BundleIncompatible, UsageError
 from veduta.evaluation.names import match_label, nearest
 from veduta.generation.latents import Latents, between, fixed_latents
+from veduta.generation.pictures import Pictures
 from veduta.images.limits import printable
 from veduta.models.bundle import Bundle, GeneratorSpec
 from veduta.models.generator_session import GeneratorSession
 from veduta.models.store import find
 
-Pictures = NDArray[np.uint8]
-
-#: Pictures of one call; more would only take memory.
-MOST = 1_000_000
+#: Bytes of the pictures of one call; more would only take memory.
+MOST_BYTES = 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,11 @@ class Sampler:
         return cls(Bundle.load(find(str(model))), threads)
 
     @property
+    def name(self) -> str:
+        """What its pictures are said to be made by."""
+        return f"{self.bundle.name} ({self.bundle.bundle_id[:12]})"
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of its classes."""
         return tuple(label.id for label in self.spec.labels)
@@ -70,25 +74,43 @@ class Sampler:
 
         Raises UsageError for a class that it does not know, or a number that can't be meant.
         """
-        if not 1 <= count <= MOST:
-            raise UsageError(f"{count:,} pictures: give a number from 1 to {MOST:,}.")
-        places = [self.place_of(name) for name in classes] or list(range(len(self.labels)))
-        targets = np.array([places[place % len(places)] for place in range(first, first + count)], np.int64)
+        self._check(count, 1)
+        targets = self.targets(count, classes, first)
         latents = fixed_latents(self.spec.latent, count, seed, first)
-        return Sample(self.make(latents, np.eye(len(self.labels), dtype=np.float32)[targets]), targets)
+        return Sample(self.make(latents, self._rows(targets)), targets)
+
+    def targets(self, count: int, classes: Sequence[str] = (), first: int = 0) -> NDArray[np.int64]:
+        """The class of each picture of such a sample, int64 ``[count]``."""
+        places = [self.place_of(name) for name in classes] or list(range(len(self.labels)))
+        return np.array([places[place % len(places)] for place in range(first, first + count)], np.int64)
 
     def interpolate(self, seeds: tuple[int, int], classes: tuple[str, str], steps: int) -> Pictures:
         """``[steps, side, side, 3]``: pictures on the way from one seed and class to another, both among them.
 
         Raises UsageError for a class that it does not know, or fewer than two steps.
         """
-        if not 2 <= steps <= MOST:
-            raise UsageError(f"{steps:,} steps: give a number from 2 to {MOST:,}.")
+        self._check(steps, 2)
         start, end = (fixed_latents(self.spec.latent, 1, seed)[0] for seed in seeds)
-        both = np.eye(len(self.labels), dtype=np.float32)[[self.place_of(name) for name in classes]]
+        both = self._rows(np.array([self.place_of(name) for name in classes]))
         shares = np.linspace(0, 1, steps, dtype=np.float32)[:, np.newaxis]
         return self.make(between(start, end, steps), (1 - shares) * both[0] + shares * both[1])
 
+    def _check(self, count: int, least: int) -> None:
+        most = MOST_BYTES // (3 * self.spec.side**2)
+        if not least <= count <= most:
+            raise UsageError(f"{count:,} pictures can't be made at once; give a number from {least} to {most:,}.")
+
+    def _rows(self, targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        rows = np.zeros((len(targets), len(self.labels)), np.float32)
+        rows[np.arange(len(targets)), targets] = 1
+        return rows
+
     def make(self, latents: Latents, classes: NDArray[np.float32]) -> Pictures:
         """Pictures of latent numbers ``[n, latent]`` and classes ``[n, labels]``, rows that sum to 1."""
-        return self._session.run(latents, classes)
+        made = self._session.run(latents, classes)
+        if made.shape[1:3] != (self.spec.side, self.spec.side):
+            raise BundleIncompatible(
+                f"{self.bundle.graph}: makes pictures of {made.shape[2]} by {made.shape[1]} pixels, not of "
+                f"{self.spec.side}; export the generator anew."
+            )
+        return made

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from veduta import __version__
+from veduta.datasets.identical import content_names
 from veduta.errors import TrainingDiverged, UsageError
 from veduta.generation.alarms import Alarm
 from veduta.generation.curves import draw_curves
@@ -25,16 +26,17 @@ from veduta.generation.pictures import grid, png_bytes
 from veduta.generation.presets import Preset
 from veduta.generation.under_way import Tally, UnderWay, load_checkpoint, restore, save
 from veduta.generation.watching import SHOWN, Reference, look_at, make_reference
-from veduta.models.bundle import Bundle, check_target
+from veduta.models.bundle import DESCRIPTION, Bundle, check_target
 from veduta.records import Failure
 from veduta.training.averaging import average_of
 from veduta.training.batches import Share
 from veduta.training.dataset import bundle_name
 from veduta.training.execution import Execution, launch
-from veduta.training.fingerprints import hash_arrays
+from veduta.training.fingerprints import hash_arrays, hash_photos
 from veduta.training.left_out import tell_left_out
 from veduta.training.memory import keep_freed_memory
-from veduta.training.run_folder import CURVES, RunFolder, bytes_of
+from veduta.training.photo_sets import PhotoSet
+from veduta.training.run_folder import CURVES, Fact, RunFolder, bytes_of
 
 #: In a run's folder: the sample of the last look, and those of all looks.
 SAMPLE, SAMPLES = "samples.png", "samples"
@@ -93,44 +95,72 @@ def train_generator(
     Raises UsageError, TrainingError, TrainingDiverged where a loss is no number any more (the last good state is kept),
     OutputError.
     """
-    check_target(out / "bundle", replace=True)
+    _check_bundle(out / "bundle")
     features = features or FeatureNetwork.load()
+    folder = RunFolder(out)
+    folder.make()
+    with folder.locked():
+        # What can be refused without the photos is refused before they are read.
+        saved = load_checkpoint(folder, preset, features.name)
+        photos = _read(data, preset, classes, out, progress)
+        progress.note(
+            f"{len(photos.training):,} photos of {len(photos.labels)} classes to learn from, "
+            f"{int(photos.held_out.sum()):,} held out"
+        )
+        going = _start(folder, photos, preset, features.name, saved, execution, progress.note)
+        told = {"veduta": __version__, "data": str(data.resolve()), "classes": list(photos.labels)}
+        counts = {"photos": len(photos.training), "held_out": int(photos.held_out.sum())}
+        how = {"precision": going.precision, "features": features.name, "length": asdict(length)}
+        folder.write_config({"preset": asdict(preset), **told, **counts, **how})
+        _go(folder, going, features, length, progress)
+        progress.note("exporting, and checking the graph against torch")
+        learnt = content_names([photos.paths[place] for place in photos.training])
+        name = bundle_name(f"{data.stem if data.is_file() else data.resolve().name}-{preset.network}-{preset.side}")
+        return write_generator(
+            out / "bundle", going.kept, preset, photos.labels, name=name, card=_card(going), learnt=learnt
+        )
+
+
+def _check_bundle(out: Path) -> None:
+    """Raises UsageError where another thing than a generator would be replaced."""
+    check_target(out, replace=True)
+    if (out / DESCRIPTION).is_file():
+        there = Bundle.load(out, verify=False)
+        if there.kind != "generator":
+            raise UsageError(f"{out} holds a model of kind {there.kind}; name another folder for the generator.")
+
+
+def _read(data: Path, preset: Preset, classes: Sequence[str], out: Path, progress: Progress) -> Photos:
     failures: list[Failure] = []
     photos = read_photos(
         data,
         preset.side,
         grayscale=preset.grayscale,
         classes=classes,
-        per_class=preset.photos,
+        per_class=preset.per_class,
         seed=preset.seed,
         on_photo=progress.photo,
         on_failures=failures.extend,
     )
-    folder = RunFolder(out)
-    folder.make()
     tell_left_out(failures, len(photos) + len(failures), out, progress.note)
-    progress.note(
-        f"{len(photos.training):,} photos of {len(photos.labels)} classes to learn from, "
-        f"{int(photos.held_out.sum()):,} held out"
-    )
-    with folder.locked():
-        going = _start(folder, photos, preset, execution, progress.note)
-        reference = make_reference(photos, features, progress.photo)
-        told = {"veduta": __version__, "data": str(data.resolve()), "classes": list(photos.labels)}
-        counts = {"photos": len(photos.training), "held_out": int(photos.held_out.sum())}
-        how = {"precision": going.precision, "features": features.name}
-        folder.write_config({"preset": asdict(preset), **told, **counts, **how})
-        watch = _Watch(folder, going, reference, features, length, progress)
-        try:
-            watch.run()
-        except TrainingDiverged as error:
-            kept = f"the state of step {watch.saved:,} is kept in {out}" if watch.saved else "nothing is kept yet"
-            raise TrainingDiverged(
-                f"{error}; {kept}. Start again in another folder with a lower rate (--rate), or --preset fastgan."
-            ) from error
-        progress.note("exporting, and checking the graph against torch")
-        name = bundle_name(f"{data.stem if data.is_file() else data.resolve().name}-{preset.network}-{preset.side}")
-        return write_generator(out / "bundle", going.kept, preset, photos.labels, name=name, card=_card(going))
+    return photos
+
+
+def _go(folder: RunFolder, going: UnderWay, features: FeatureNetwork, length: Length, progress: Progress) -> None:
+    """To the end of the training, if it is not there yet."""
+    watch = _Looks(folder, going, features, length, progress)
+    # A run that was killed while it wrote them has a checkpoint that knows more.
+    watch.write_course()
+    if watch.share >= 1:
+        progress.note(f"it has done its {going.step:,} steps already; more --steps or --minutes would go on")
+        return
+    try:
+        watch.run()
+    except TrainingDiverged as error:
+        kept = f"the state of step {watch.saved:,} is kept in {folder.path}" if watch.saved else "nothing is kept yet"
+        raise TrainingDiverged(
+            f"{error}; {kept}. Start again in another folder with a lower rate (--rate), or --preset fastgan."
+        ) from error
 
 
 class _Judging(nn.Module):
@@ -147,14 +177,22 @@ class _Judging(nn.Module):
 
 
 def _start(
-    folder: RunFolder, photos: Photos, preset: Preset, execution: Execution, note: Callable[[str], None]
+    folder: RunFolder,
+    photos: Photos,
+    preset: Preset,
+    features: str,
+    saved: dict[str, Any] | None,
+    execution: Execution,
+    note: Callable[[str], None],
 ) -> UnderWay:
     """Put the parts together, and go to where the run was."""
-    begun_with = {
-        "photos": hash_arrays(photos.pixels, photos.held_out),
-        "labels": hash_arrays(photos.targets, np.array(photos.labels)),
+    begun_with: dict[str, Fact] = {
+        "features": features,
+        "photos": hash_photos(PhotoSet(photos.pixels, photos.held_out.astype(np.int64))),
+        "labels": hash_arrays(photos.targets, photos.held_out, np.array(photos.labels)),
     }
-    saved = load_checkpoint(folder, preset, begun_with)
+    if saved is not None:
+        folder.check_same_run(saved, asdict(preset), begun_with)
     keep_freed_memory()
     classes = len(photos.labels)
     with torch.random.fork_rng(devices=[]):
@@ -193,33 +231,28 @@ def _start(
     return going
 
 
-class _Watch:
+class _Looks:
     """When to look, when to stop, and what to write."""
 
     def __init__(
-        self,
-        folder: RunFolder,
-        going: UnderWay,
-        reference: Reference,
-        features: FeatureNetwork,
-        length: Length,
-        progress: Progress,
+        self, folder: RunFolder, going: UnderWay, features: FeatureNetwork, length: Length, progress: Progress
     ) -> None:
-        self.folder, self.going, self.reference, self.features = folder, going, reference, features
+        self.folder, self.going, self.features = folder, going, features
         self.length, self.progress = length, progress
         self.saved = going.step
 
     def run(self) -> None:
         """To the end, with a look there."""
+        reference = make_reference(self.going.photos, self.features, self.progress.photo)
         run(
             self.going,
             is_over=lambda: self.share >= 1,
             is_look_due=lambda: self.going.step % self.length.look_steps == 0,
-            look=self.look,
+            look=lambda: self.look(reference),
             on_step=lambda: self.progress.step(self.going.step, self.length.steps, self.share),
         )
         if self.going.tally.steps:
-            self.look()
+            self.look(reference)
 
     @property
     def share(self) -> float:
@@ -227,10 +260,10 @@ class _Watch:
         of_steps = self.going.step / self.length.steps if self.length.steps else 0.0
         return max(of_steps, self.going.seconds / 60 / self.length.minutes if self.length.minutes else 0.0)
 
-    def look(self) -> None:
+    def look(self, reference: Reference) -> None:
         """Figures, sample, alarms, log and curves; the checkpoint first, for all the rest can be made again."""
         going = self.going
-        found = look_at(going, self.reference, self.features)
+        found = look_at(going, reference, self.features)
         going.history.append(found.row)
         going.tally = Tally()
         save(going, self.folder)
@@ -240,9 +273,14 @@ class _Watch:
         samples = RunFolder(self.folder.path / SAMPLES)
         samples.make()
         samples.write_bytes(f"{going.step:07}.png", sample)
-        self.folder.write_log(going.history)
-        self.folder.write_bytes(CURVES, draw_curves(going.history))
+        self.write_course()
         self.progress.look(found.row, found.alarms)
+
+    def write_course(self) -> None:
+        """Log and curves of all looks so far."""
+        if self.going.history:
+            self.folder.write_log(self.going.history)
+            self.folder.write_bytes(CURVES, draw_curves(self.going.history))
 
 
 def _card(going: UnderWay) -> str:

@@ -15,7 +15,7 @@ from veduta.errors import TrainingDiverged, TrainingError
 from veduta.generation.discriminator import Discriminator
 from veduta.generation.photos import Photos
 from veduta.generation.presets import Preset
-from veduta.training.run_folder import CHECKPOINT, VERSION, RunFolder
+from veduta.training.run_folder import CHECKPOINT, VERSION, Fact, RunFolder
 
 #: What a checkpoint says that it is of.
 KIND = "generator"
@@ -44,7 +44,7 @@ class UnderWay:
     photos: Photos
     fabric: Fabric
     precision: str
-    begun_with: dict[str, str]
+    begun_with: dict[str, Fact]
     generator: nn.Module
     discriminator: Discriminator
     # The same as Fabric wraps them: in the chosen arithmetic.
@@ -90,7 +90,10 @@ class UnderWay:
 
 
 def save(going: UnderWay, folder: RunFolder) -> None:
-    """Write the checkpoint. Raises TrainingDiverged where a weight is no number any more; the one before then stays."""
+    """Write the checkpoint, right after a look: nothing is tallied then.
+
+    Raises TrainingDiverged where a weight is no number any more; the checkpoint before then stays.
+    """
     for network in (going.generator, going.discriminator):
         if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
             raise TrainingDiverged(f"a weight is no number any more at step {going.step}")
@@ -103,21 +106,24 @@ def save(going: UnderWay, folder: RunFolder) -> None:
         **going.states(),
         "step": going.step,
         "seconds": going.seconds,
-        "tally": asdict(going.tally),
         "history": going.history,
     }
     folder.save(CHECKPOINT, state)
 
 
-def load_checkpoint(folder: RunFolder, preset: Preset, begun_with: Mapping[str, str]) -> dict[str, Any] | None:
+def load_checkpoint(folder: RunFolder, preset: Preset, features: str) -> dict[str, Any] | None:
     """What the run has to go on from, None where it is new.
 
-    Raises TrainingError where it was begun with another preset, other photos, or trains something else.
+    Raises TrainingError where it is damaged, was begun with another preset, is measured by other ``features``, or
+    trains something else.
     """
     if not folder.has(CHECKPOINT):
         return None
     saved = folder.load(CHECKPOINT)
     folder.check_kind(saved, KIND)
+    lacking = {"schedule", "begun_with", "precision", "step", "seconds", "history"} - saved.keys()
+    if lacking:
+        raise TrainingError(f"the checkpoint in {folder.path} lacks its {sorted(lacking)[0]}; name another folder.")
     before = saved["schedule"].get("network")
     if before != preset.network:
         # Told first: everything else differs with it.
@@ -125,7 +131,7 @@ def load_checkpoint(folder: RunFolder, preset: Preset, begun_with: Mapping[str, 
             f"the run in {folder.path} was begun with the network {before}, not {preset.network}; give the same to go "
             "on (--preset), or another folder to begin anew."
         )
-    folder.check_same_run(saved, asdict(preset), begun_with)
+    folder.check_same_run(saved, asdict(preset), {"features": features})
     return saved
 
 
@@ -138,4 +144,4 @@ def restore(going: UnderWay, saved: Mapping[str, Any], folder: RunFolder) -> Non
             f"the checkpoint in {folder.path} is of other networks; name another folder for this training."
         ) from error
     going.step, going.seconds = saved["step"], saved["seconds"]
-    going.tally, going.history = Tally(**saved["tally"]), list(saved["history"])
+    going.history = list(saved["history"])

@@ -15,7 +15,7 @@ from veduta.generation.export import to_pixels
 from veduta.generation.features import FeatureNetwork
 from veduta.generation.latents import fixed_latents
 from veduta.generation.loop import one_hot
-from veduta.generation.measures import Features, diversity, nearest
+from veduta.generation.measures import Features, diversity, diversity_within, nearest
 from veduta.generation.photos import Photos
 from veduta.generation.under_way import UnderWay
 
@@ -24,16 +24,22 @@ LOOKED_AT, SHOWN = 256, 64
 # Photos that the nearest is looked for among; all of a larger set would only take time.
 _COMPARED = 10_000
 _AT_ONCE = 64
+# Of fewer held-out photos one in a hundred means nothing.
+_ENOUGH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What generated pictures are held against: features of training photos, and figures of photos."""
+    """What generated pictures are held against: features of training photos, and figures of as many photos.
+
+    ``limit`` is the distance to the nearest training photo below which one in a hundred held-out photos is.
+    """
 
     training: Features
-    diversity: float
     contrast: float
-    nearest_held_out: float | None
+    diversity: float
+    within: float
+    limit: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +53,37 @@ class Look:
 
 def make_reference(photos: Photos, features: FeatureNetwork, on_photo: Callable[[int, int], None]) -> Reference:
     """Look at the photos once, before a training."""
-    draws = np.random.default_rng(0)
-    places = photos.training
-    if len(places) > _COMPARED:
-        places = np.sort(draws.choice(places, _COMPARED, replace=False))
+    places = photos.in_turn(photos.training, _COMPARED)
     training = features(photos.rgb(places), on_photo)
-    # As many as are generated, of the same mixture of classes: few photos are more alike than many.
-    some = draws.permutation(len(places))[:LOOKED_AT]
-    held_out = None
-    if photos.held_out.any():
-        distances = nearest(features(photos.rgb(np.flatnonzero(photos.held_out))), training).distance
-        held_out = float(np.percentile(distances, 1))
-    return Reference(training, diversity(training[some]), _contrast(photos.rgb(places[some])), held_out)
+    # As many as are generated, of the classes in turn as these are: few photos are more alike than many.
+    some = slice(LOOKED_AT)
+    held_out = photos.in_turn(np.flatnonzero(photos.held_out), _COMPARED)
+    limit = None
+    if len(held_out) >= _ENOUGH:
+        limit = float(np.percentile(nearest(features(photos.rgb(held_out), on_photo), training).distance, 1))
+    return Reference(
+        training,
+        _contrast(photos.rgb(places[some])),
+        diversity(training[some]),
+        diversity_within(training[some], photos.targets[places[some]]),
+        limit,
+    )
 
 
 def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> Look:
     """Generate from fixed seeds, measure, and ring what must ring."""
     pictures = make_pictures(going)
-    seen = features(pictures)
-    tally = going.tally
+    seen, tally = features(pictures), going.tally
+    distances = nearest(seen, reference.training).distance
     signs = Signs(
         step=going.step,
-        contrast=_contrast(pictures) / max(reference.contrast, 1e-9),
-        # One photo again and again has none, and nothing that is made of it can have less.
-        diversity=diversity(seen) / reference.diversity if reference.diversity > 1e-6 else 1.0,
+        contrast=_relative(_contrast(pictures), reference.contrast),
+        diversity=_relative(diversity(seen), reference.diversity),
+        within=_relative(diversity_within(seen, _classes_in_turn(going)), reference.within),
         real_right=tally.mean("real_right"),
         made_right=tally.mean("made_right"),
-        nearest=float(np.percentile(nearest(seen, reference.training).distance, 1)),
-        nearest_held_out=reference.nearest_held_out,
+        closer=None if reference.limit is None else int((distances < reference.limit).sum()),
+        pictures=len(pictures),
     )
     rung = alarms(signs)
     row = {
@@ -87,25 +96,32 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         "made_right": signs.made_right,
         "contrast": signs.contrast,
         "diversity": signs.diversity,
-        "nearest": signs.nearest,
-        "nearest_held_out": signs.nearest_held_out,
+        "diversity_within_classes": signs.within,
+        "closer_than_held_out": signs.closer,
         "alarms": [alarm.name for alarm in rung],
     }
     return Look(row, pictures, rung)
 
 
-def make_pictures(going: UnderWay, count: int = LOOKED_AT) -> NDArray[np.uint8]:
-    """From fixed seeds, the classes in turn: uint8 ``[count, side, side, 3]``, by the averaged weights."""
-    classes = len(going.photos.labels)
-    latents = torch.from_numpy(fixed_latents(going.preset.latent, count, going.preset.seed))
-    targets = torch.arange(count) % classes
+def _relative(value: float, of_photos: float) -> float:
+    """As a share of the photos'; one photo again and again has none, and nothing made of it can have less."""
+    return value / of_photos if of_photos > 1e-6 else 1.0
+
+
+def _classes_in_turn(going: UnderWay) -> NDArray[np.int64]:
+    return np.arange(LOOKED_AT) % len(going.photos.labels)
+
+
+def make_pictures(going: UnderWay) -> NDArray[np.uint8]:
+    """From fixed seeds, the classes in turn: uint8 ``[256, side, side, 3]``, by the averaged weights."""
+    latents = torch.from_numpy(fixed_latents(going.preset.latent, LOOKED_AT, going.preset.seed))
+    classes = one_hot(torch.from_numpy(_classes_in_turn(going)), len(going.photos.labels))
     kept, device = going.kept.eval(), going.fabric.device
     found = []
     with torch.inference_mode():
-        for first in range(0, count, _AT_ONCE):
+        for first in range(0, LOOKED_AT, _AT_ONCE):
             some = slice(first, first + _AT_ONCE)
-            wanted = one_hot(targets[some], classes)
-            found.append(to_pixels(kept(latents[some].to(device), wanted.to(device))).cpu().numpy())
+            found.append(to_pixels(kept(latents[some].to(device), classes[some].to(device))).cpu().numpy())
     return np.concatenate(found)
 
 

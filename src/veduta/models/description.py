@@ -22,13 +22,17 @@ from veduta.records import EnvironmentKind, Label
 FORMAT_VERSION = 1
 MAX_LABELS = 100_000
 MAX_SIDE = 4096
-MAX_LATENT = 65_536
+#: Of generators.
+MAX_LATENT, MAX_GENERATED_SIDE, MAX_GENERATED_LABELS, MAX_LEARNT = 65_536, 1024, 10_000, 2_000_000
 
 Kind = Literal["classifier", "embedding", "generator"]
 Task = Literal["single_label", "multi_label"]
 
 #: What a model may be called: it is also a folder's name.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+#: A photo by its content.
+CONTENT_NAME = re.compile(r"[0-9a-f]{16}")
 
 KINDS = ("classifier", "embedding", "generator")
 TASKS = ("single_label", "multi_label")
@@ -90,13 +94,15 @@ class GeneratorSpec:
 
     It takes ``latents`` float32 ``[n, latent]``, numbers drawn from a standard normal, and ``classes`` float32
     ``[n, labels]``, rows that sum to 1: a label each, or a mixture of some. The bundle's preprocessing is how the
-    photos that it learnt from were seen, so that others can be compared with what it makes.
+    photos that it learnt from were seen, so that others can be compared with what it makes. ``learnt`` names these by
+    their contents, 16 hexadecimal digits of the BLAKE3 of each file, so that none is taken for one that it never saw.
     """
 
     latent: int
     side: int
     labels: tuple[Label, ...]
     grayscale: bool = False
+    learnt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ def description_text(description: Description) -> str:
         "embedding": embedding_values(description.embedding),
         "evidence": evidence_values(description.evidence),
         "attributes": spec_values(description.attributes),
-        "generator": generator_values(description.generator),
+        "generator": _generator_values(description.generator),
         "metrics": [_metric_values(metric) for metric in description.metrics],
         "architecture": description.architecture,
         "license": description.license,
@@ -193,10 +199,12 @@ def head_values(head: Head) -> dict[str, Any]:
     }
 
 
-def generator_values(generator: GeneratorSpec | None) -> dict[str, Any] | None:
-    """The generator, as JSON values."""
-    if generator is None:
-        return None
+def _generator_values(generator: GeneratorSpec | None) -> dict[str, Any] | None:
+    return None if generator is None else {**generator_values(generator), "learnt": list(generator.learnt)}
+
+
+def generator_values(generator: GeneratorSpec) -> dict[str, Any]:
+    """What a generator's pictures depend on, as JSON values."""
     return {
         "latent": generator.latent,
         "side": generator.side,
@@ -346,12 +354,19 @@ def _evidence(entry: JsonObject) -> EvidenceSpec:
 
 
 def _generator(entry: JsonObject) -> GeneratorSpec:
-    entry.only("latent", "side", "grayscale", "labels")
+    entry.only("latent", "side", "grayscale", "labels", "learnt")
+    labels = _labels(entry)
+    if len(labels) > MAX_GENERATED_LABELS:
+        entry.refuse("labels", f"must be {MAX_GENERATED_LABELS:,} at most for a generator", len(labels))
+    learnt = tuple(entry.items("learnt", MAX_LEARNT)) if entry.has("learnt") else ()
+    if not all(isinstance(each, str) and CONTENT_NAME.fullmatch(each) for each in learnt):
+        entry.refuse("learnt", "must be names of photos, 16 hexadecimal digits each")
     return GeneratorSpec(
         entry.integer("latent", 1, MAX_LATENT),
-        entry.integer("side", 1, MAX_SIDE),
-        _labels(entry),
+        entry.integer("side", 1, MAX_GENERATED_SIDE),
+        labels,
         entry.flag("grayscale"),
+        learnt,
     )
 
 

@@ -40,7 +40,16 @@ class GeneratorSession:
                 self._compiled = self._compile(latents.shape[1], classes.shape[1])
             compiled = self._compiled
         given = {LATENTS: latents, CLASSES: classes}
-        return compiled.run(*(given[name] for name in self._order))[INPUT]
+        try:
+            made = compiled.run(*(given[name] for name in self._order))[INPUT]
+        except Exception as error:  # the runtime's own classes of errors are not public
+            raise self._refused(error) from error
+        if made.dtype != np.uint8 or made.ndim != 4 or made.shape[3] != 3:
+            raise BundleIncompatible(
+                f"{self.graph}: gives {made.dtype} {list(made.shape)} in place of uint8 [n, side, side, 3]; export the "
+                "generator anew."
+            )
+        return made
 
     def _compile(self, latent: int, classes: int) -> Compiled:
         settings = {
@@ -55,8 +64,9 @@ class GeneratorSession:
             model.reshape({LATENTS: [1, latent], CLASSES: [1, classes]})
             self._order = [each.any_name for each in model.inputs]
             compiled = core.compile_model(model, "CPU", settings)
+            return Compiled(compiled, (INPUT,), 2 * self.threads)
         except Exception as error:  # the runtime's own classes of errors are not public
-            raise BundleIncompatible(
-                f"{self.graph}: OpenVINO can't run it ({told(error)}); export the generator anew."
-            ) from error
-        return Compiled(compiled, (INPUT,), 2 * self.threads)
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> BundleIncompatible:
+        return BundleIncompatible(f"{self.graph}: OpenVINO can't run it ({told(error)}); export the generator anew.")

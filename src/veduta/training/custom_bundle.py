@@ -138,11 +138,11 @@ def _sources(making: Making) -> tuple[Source, ...]:
     share = f"training; {held} to choose the epoch and to calibrate"
     if making.left_out:
         share += f"; {making.left_out:,} could not be decoded"
-    photos = Source(f"{making.dataset.name}: {len(making.dataset.paths):,} photos", share, "not stated")
+    pictures = making.dataset.sources(share)
     if making.start is None:
-        return (photos,)
+        return pictures
     used = f"start; SHA-256 `{making.start.sha256}`"
-    return (photos, Source(f"weights {_named(making.start)}", used, "those of their authors"))
+    return (*pictures, Source(f"weights {_named(making.start)}", used, "those of their authors"))
 
 
 def _named(start: Origin) -> str:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from veduta.datasets.identical import join_groups, look_at_files
 from veduta.datasets.manifest import Entry, Manifest, is_manifest, read_data
 from veduta.datasets.problems import check_trainable
+from veduta.datasets.split import hold_out_share
 from veduta.datasets.tables import read_label_table
 from veduta.errors import UsageError
 from veduta.images.limits import printable
 from veduta.models.bundle import Head, Task
 from veduta.models.json_reader import MAX_TEXT, is_text
 from veduta.records import Label
+from veduta.training.card import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,27 @@ class Dataset:
             synthetic=None if self.synthetic is None else self.synthetic[chosen],
         )
 
+    def sources(self, used: str) -> tuple[Source, ...]:
+        """For a card: the photos, which were ``used`` so, and beside them the generated pictures."""
+        made = 0 if self.synthetic is None else int(self.synthetic.sum())
+        photos = Source(f"{self.name}: {len(self.paths) - made:,} photos", used, "not stated")
+        return (photos, Source(f"{made:,} generated pictures", "learning alone", "not stated")) if made else (photos,)
+
+    def hold_out(self, share: float, seed: int) -> NDArray[np.bool_]:
+        """Which photos are held out, ``[n]``: as the data say, else a share of each class, no group across the two.
+
+        Generated pictures never are, and the photos that are do not depend on them. Raises UsageError as
+        ``hold_out_share``.
+        """
+        if self.held_out is not None:
+            return self.held_out
+        if self.synthetic is None:
+            return hold_out_share(self.targets, share, seed, self.groups)
+        held = np.zeros(len(self.paths), bool)
+        photos = replace(self.subset(~self.synthetic), synthetic=None)
+        held[~self.synthetic] = photos.hold_out(share, seed)
+        return held
+
     def counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         """How many of the photos where ``chosen`` ``[n]`` is true have each label, ``[c]``."""
         targets = self.targets[chosen]
@@ -81,7 +104,7 @@ def _of_manifest(data: Path, manifest: Manifest) -> Dataset:
     where = printable(str(data))
     entries = [entry for entry in manifest.kept if entry.split != "test"]
     labels = _labels(data, entries)
-    _check_names(where, labels)
+    check_names(where, labels)
     held_out = np.array([entry.split == "validation" for entry in entries], bool)
     synthetic = np.array([bool(entry.synthetic) for entry in entries], bool)
     same = look_at_files([entry.path for entry in entries]).same
@@ -156,7 +179,8 @@ def _check_groups(where: str, dataset: Dataset) -> None:
             )
 
 
-def _check_names(where: str, names: tuple[str, ...]) -> None:
+def check_names(where: str, names: tuple[str, ...]) -> None:
+    """Raises UsageError for a name that no model can carry."""
     for name in names:
         if not is_text(name):
             raise UsageError(

@@ -147,11 +147,8 @@ def _sources(making: Making) -> tuple[Source, ...]:
     used = "learning, and judging in parts that were held out in turn"
     if making.left_out:
         used += f"; {making.left_out:,} more could not be decoded"
-    made = 0 if dataset.synthetic is None else int(dataset.synthetic.sum())
-    generated = (Source(f"{made:,} generated pictures", "learning alone", "not stated"),) if made else ()
     return (
-        Source(f"{dataset.name}: {len(dataset.paths) - made:,} photos", used, "not stated"),
-        *generated,
+        *dataset.sources(used),
         Source(f"the model {backbone.name}, `{backbone.bundle_id}`", "embedding", backbone.license or "not stated"),
     )
 

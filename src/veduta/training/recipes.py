@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta import __version__
-from veduta.datasets.split import hold_out_share
 from veduta.errors import TrainingError, UsageError
 from veduta.images.preprocess import Preprocessing
 from veduta.models.bundle import Bundle, Task, check_target
@@ -200,18 +199,12 @@ def _share(recipe: Recipe) -> float:
 
 def _held_out(dataset: Dataset, recipe: Recipe) -> NDArray[np.bool_]:
     """Which photos are held out, ``[n]``: as the data say, else a share of each class, no group across the two."""
-    if dataset.held_out is None:
-        if dataset.synthetic is None:
-            return hold_out_share(dataset.targets, _share(recipe), recipe.schedule.seed, dataset.groups)
-        held = np.zeros(len(dataset.paths), bool)
-        held[~dataset.synthetic] = _held_out(replace(dataset.subset(~dataset.synthetic), synthetic=None), recipe)
-        return held
-    if recipe.validation_share is not None:
+    if dataset.held_out is not None and recipe.validation_share is not None:
         raise UsageError(
             f"{dataset.name} says itself which photos are for validation, so no share of {recipe.validation_share:g} "
             "can be held out; leave that out, or take the splits out of the manifest."
         )
-    return dataset.held_out
+    return dataset.hold_out(_share(recipe), recipe.schedule.seed)
 
 
 def _schedule(recipe: Recipe, photos: int, progress: Progress) -> Schedule:

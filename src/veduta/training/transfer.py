@@ -139,12 +139,13 @@ def network_backbone(architecture: str, size: int | None) -> Callable[..., Bundl
 
 
 def _check_sizes(dataset: Dataset, folds: int) -> None:
-    counts = dataset.counts(np.ones(len(dataset.paths), bool))
+    judged = np.ones(len(dataset.paths), bool) if dataset.synthetic is None else ~dataset.synthetic
+    counts = dataset.counts(judged)
     if counts.min() < 2:
         photos = "1 photo" if counts.min() else "no photo"
         raise UsageError(
             f"the class {printable(dataset.labels[int(counts.argmin())])} has {photos}; a class needs two or more, one "
             "to learn from and one to be judged on."
         )
-    if len(dataset.paths) < folds:
-        raise UsageError(f"{len(dataset.paths)} photos can't be parted into {folds}; add photos.")
+    if judged.sum() < folds:
+        raise UsageError(f"{int(judged.sum())} photos can't be parted into {folds}; add photos.")

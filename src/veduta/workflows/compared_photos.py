@@ -75,7 +75,7 @@ def divide(data: Path, *, share: float, seed: int, test: Path | None = None) -> 
     read_dataset(data)
     manifest = read_data(data)
     manifest = replace(manifest, entries=manifest.kept)
-    splits = {entry.split for entry in manifest.entries} - {""}
+    splits = {entry.split for entry in manifest.photos} - {""}
     if test is not None:
         if "test" in splits:
             raise UsageError(
@@ -117,7 +117,7 @@ def digest_of(entries: Sequence[Entry]) -> str:
         except OSError:
             size = -1
         told = [os.path.relpath(path, above), str(size), entry.split, *entry.labels]
-        told += [f"\1{entry.group}"] * bool(entry.group)
+        told += [f"\1{entry.group}"] * bool(entry.group) + ["\2synthetic"] * bool(entry.synthetic)
         hashed.update("\0".join(told).encode("utf-8", "surrogateescape") + b"\n")
     return hashed.hexdigest(length=16)
 
@@ -129,7 +129,7 @@ def _beside(manifest: Manifest, data: Path, test: Path) -> Manifest:
     if other.task != manifest.task:
         kinds = {"single_label": "one label for each photo", "multi_label": "any number of labels"}
         raise UsageError(f"{told} has {kinds[manifest.task]}, and {where} {kinds[other.task]}; give sets of one kind.")
-    entries = other.kept
+    entries = other.photos
     if any(entry.split for entry in entries):
         entries = tuple(entry for entry in entries if entry.split == "test")
         if not entries:
@@ -159,7 +159,7 @@ def _trained_labels(manifest: Manifest) -> set[str]:
 
 def _test_part(manifest: Manifest, name: str, source: Path) -> ComparedPhotos:
     """The photos that are for testing, all where there are no splits; ``source`` is named in errors."""
-    told, entries = printable(str(source)), manifest.kept
+    told, entries = printable(str(source)), manifest.photos
     if any(entry.split for entry in entries):
         entries = tuple(entry for entry in entries if entry.split == "test")
     if not entries:

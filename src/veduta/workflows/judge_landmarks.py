@@ -123,7 +123,7 @@ def _labelled(index: LandmarkIndex, photos: Path) -> tuple[list[str], list[int]]
         raise UsageError(
             "a photo shows one landmark here; give a folder for each landmark, or one label for each photo."
         )
-    entries = [entry for entry in manifest.kept if entry.split == "test"] or list(manifest.kept)
+    entries = [entry for entry in manifest.photos if entry.split == "test"] or list(manifest.photos)
     places = _places_by_label(index)
     truths = [places.get(plain_id(entry.labels[0]), places.get(entry.labels[0], NONE)) for entry in entries]
     if all(truth == NONE for truth in truths):

@@ -10,8 +10,9 @@ import numpy as np
 
 from veduta.datasets.manifest import FOLDER_MANIFEST, Entry, Manifest, write_manifest
 from veduta.errors import UsageError
-from veduta.generation.pictures import animation_bytes, grid, png_bytes, side_by_side
+from veduta.generation.pictures import animation_bytes, grid, plain_png, png_bytes, side_by_side
 from veduta.generation.sampler import Sampler
+from veduta.jobs.filing import folder_name
 from veduta.whole_file import check_place, write_whole
 from veduta.workflows.watch import Watch
 
@@ -24,6 +25,8 @@ _IN_GRID = 64
 # Pictures that are made at once.
 _AT_ONCE = 256
 _MOST_PAIRS = 24
+#: Pictures of a sample, and of a way.
+MOST, MOST_STEPS = 1_000_000, 1000
 
 
 def write_sample(
@@ -44,24 +47,34 @@ def write_sample(
     sampler = Sampler.load(generator, threads)
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty; name a new folder, so that no sample is mixed with another.")
-    made_by = _maker(sampler)
+    if not 1 <= count <= MOST:
+        raise UsageError(f"{count:,} pictures: give a number from 1 to {MOST:,}.")
     watch.begin("generating pictures")
-    entries: list[Entry] = []
-    shown = []
+    entries = tuple(
+        Entry(
+            str(_place(out, sampler.labels[target], seed, place)),
+            (sampler.labels[target],),
+            synthetic=sampler.bundle.bundle_id,
+        )
+        for place, target in enumerate(sampler.targets(count, classes))
+    )
+    # First what marks them: a sample that is stopped is a set of pictures that are missing, not one of photos.
+    write_manifest(out / FOLDER_MANIFEST, Manifest("single_label", entries))
     for first in range(0, count, _AT_ONCE):
-        some = sampler.sample(min(_AT_ONCE, count - first), seed, classes, first)
-        for place, (picture, target) in enumerate(zip(some.pictures, some.targets, strict=True), first):
-            label = sampler.labels[target]
-            folder = label.replace("/", "-")
-            path = out / folder / f"{folder}-{seed}-{place:06}.png"
-            write_whole(path, png_bytes(picture, made_by), sync=False)
-            entries.append(Entry(str(path), (label,), synthetic=sampler.bundle.bundle_id))
-        if first < _IN_GRID:
-            shown.append(some.pictures[: _IN_GRID - first])
-        watch.step(len(entries), count)
-    write_manifest(out / FOLDER_MANIFEST, Manifest("single_label", tuple(entries)))
-    write_whole(out / GRID, png_bytes(grid(np.concatenate(shown), scale=2), made_by))
+        made = sampler.sample(min(_AT_ONCE, count - first), seed, classes, first).pictures
+        for place, picture in enumerate(made, first):
+            write_whole(Path(entries[place].path), png_bytes(picture, sampler.name), sync=False)
+        watch.step(first + len(made), count)
+    first_ones = sampler.sample(min(count, _IN_GRID), seed, classes).pictures
+    write_whole(out / GRID, png_bytes(grid(first_ones, scale=2), sampler.name))
     return out / GRID
+
+
+def _place(out: Path, label: str, seed: int, place: int) -> Path:
+    name = folder_name(label)
+    # A class called so would take the place of a file.
+    folder = f"{name} (class)" if name in (GRID, FOLDER_MANIFEST) else name
+    return out / folder / f"{name}-{seed}-{place:06}.png"
 
 
 def write_way(
@@ -79,12 +92,14 @@ def write_way(
     """
     if out.suffix.lower() not in (".png", ".webp"):
         raise UsageError(f"{out}: end the name in .png for a strip, or in .webp for an animation.")
+    if not 2 <= steps <= MOST_STEPS:
+        raise UsageError(f"{steps:,} steps: give a number from 2 to {MOST_STEPS:,}.")
     check_place(out)
     sampler = Sampler.load(generator, threads)
     start = classes[0] or sampler.labels[0]
     pictures = sampler.interpolate(seeds, (start, classes[1] or start), steps)
     if out.suffix.lower() == ".png":
-        content = png_bytes(grid(pictures, len(pictures), scale=2), _maker(sampler))
+        content = png_bytes(grid(pictures, len(pictures), scale=2), sampler.name)
     else:
         content = animation_bytes(np.concatenate([pictures, pictures[-2:0:-1]]))
     write_whole(out, content)
@@ -95,21 +110,16 @@ def write_evidence(folder: Path, found: Evaluation) -> list[Path]:
 
     Raises OutputError.
     """
-    made, photos = found.sample.pictures, found.photos
-    real = photos.rgb(np.flatnonzero(photos.held_out))
-    training = photos.rgb(photos.training)
+    made = found.sample.pictures
+    real = found.real_photos.rgb(found.real_photos.in_turn(np.arange(found.real), _IN_GRID))
+    training = found.training_photos.rgb(np.arange(found.training))
     order = np.argsort(found.copies.nearest.distance, kind="stable")[:_MOST_PAIRS]
     pairs = [(int(place), int(found.copies.nearest.place[place])) for place in order]
-    spread = np.linspace(0, len(real) - 1, min(_IN_GRID, len(real))).astype(int)
-    pictures = {
-        "sample.png": grid(made[:_IN_GRID], scale=2),
-        "photos.png": grid(real[spread], scale=2),
-        "nearest.png": side_by_side(made, training, pairs),
+    contents = {
+        "sample.png": png_bytes(grid(made[:_IN_GRID], scale=2), found.generator),
+        "photos.png": plain_png(grid(real, scale=2)),
+        "nearest.png": png_bytes(side_by_side(made, training, pairs), f"{found.generator}, beside photos"),
     }
-    for name, picture in pictures.items():
-        write_whole(folder / name, png_bytes(picture, "a generator, beside photos"))
-    return [folder / name for name in pictures]
-
-
-def _maker(sampler: Sampler) -> str:
-    return f"{sampler.bundle.name} ({sampler.bundle.bundle_id[:12]})"
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]

@@ -7,9 +7,11 @@ with generated pictures is taken where the difference on the same photos is abov
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,9 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
+from veduta.datasets.identical import content_names, join_groups
 from veduta.datasets.manifest import Entry, Manifest, read_data, write_manifest
 from veduta.datasets.problems import check_trainable
-from veduta.datasets.split import hold_out_share
 from veduta.errors import TrainingError, UsageError
 from veduta.evaluation.answers import ask
 from veduta.evaluation.labelled_set import read_labelled_set
@@ -34,7 +36,7 @@ from veduta.models.bundle import Bundle, check_target, move_into_place
 from veduta.models.threads import available_threads
 from veduta.recognition.tagger import load
 from veduta.records import Sample
-from veduta.whole_file import write_whole
+from veduta.whole_file import not_written, write_whole
 from veduta.workflows.watch import Watch
 
 #: In the folder of such a training: what was compared, the two trainings, and the pictures.
@@ -42,13 +44,15 @@ REPORT, WITHOUT, WITH, PICTURES = "synthetic.json", "photos-alone", "with-synthe
 
 # Of the photos, where nothing says which are to judge by.
 _TEST_SHARE = 0.2
+# Pictures that are made at once.
+_AT_ONCE = 256
 
 #: Trains on a manifest and leaves a model in a folder, both given.
 Train = Callable[[Path, Path], Bundle | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Gain:
     """What generated pictures brought: ``without`` and ``with_them`` are how many of ``photos`` were right.
 
     ``generated`` pictures were added to ``learnt`` photos of training; ``gain`` is the difference on the same photos,
@@ -96,71 +100,113 @@ def train_with_synthetic(
     judge_by: Path | None = None,
     seed: int = 0,
     watch: Watch = Watch(),  # noqa: B008
-) -> tuple[Bundle, Verdict]:
+) -> tuple[Bundle, Gain]:
     """Train with and without pictures of ``generator``, and leave the better model in ``out/bundle``.
 
     ``train`` is called twice, with a manifest and a folder. ``share`` of what is trained on is generated, of each class
     that the generator knows. ``judge_by`` are labelled photos that decide; without them those that ``data`` has for
-    testing, or a fifth of each class. The same call again goes on: nothing that is whole is made anew.
-    Raises UsageError for shares and classes that can't be meant, and what the training raises.
+    testing, or a fifth of each class. The generator learnt from none of these, or its pictures could give them away.
+    The same call again goes on: nothing that is whole is made anew.
+    Raises UsageError for shares, classes and photos that can't be meant, OutputError, and what the training raises.
     """
     if not 0 < share < 0.95:
         raise UsageError(f"a share of {share:g} can't be generated; give one above 0 and below 0.95.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError("a training with generated pictures runs in one process; start it without torchrun.")
     check_target(out / "bundle", replace=True)
     sampler = Sampler.load(generator)
-    manifest = read_data(data)
+    manifest, judged = _divided(data, judge_by, sampler, seed)
+    try:
+        pictures = _pictures(manifest, sampler, share, seed, out / PICTURES, watch)
+        sets = {WITHOUT: manifest, WITH: replace(manifest, entries=(*manifest.entries, *pictures))}
+        hits = {}
+        for name, each in sets.items():
+            watch.begin(f"training, {name.replace('-', ' ')}")
+            (out / name).mkdir(parents=True, exist_ok=True)
+            write_manifest(out / name / "set.csv", each)
+            bundle = train(out / name / "set.csv", out / name)
+            assert bundle is not None  # one process
+            hits[name] = _hits(bundle, judged)
+        gain, interval = paired_difference(hits[WITHOUT], hits[WITH])
+        found = Gain(
+            photos=len(judged),
+            learnt=sum(entry.split != "test" for entry in manifest.kept),
+            generated=len(pictures),
+            without=int(hits[WITHOUT].sum()),
+            with_them=int(hits[WITH].sum()),
+            gain=gain,
+            interval=interval,
+        )
+        write_whole(out / REPORT, (json.dumps(found.values(), indent=2) + "\n").encode())
+        return _leave(out / (WITH if found.kept else WITHOUT) / "bundle", out / "bundle"), found
+    except OSError as error:
+        raise not_written(out, error) from error
+
+
+def _divided(data: Path, judge_by: Path | None, sampler: Sampler, seed: int) -> tuple[Manifest, list[Entry]]:
+    """The set with whole paths, those to judge by among them marked for testing; and the photos to judge by."""
+    where, manifest = printable(str(data)), read_data(data)
     check_trainable(manifest, data)
     if manifest.task != "single_label":
-        raise UsageError(f"{printable(str(data))} has photos with several labels; a generator makes pictures of one.")
-    manifest = _whole_paths(manifest)
-    if judge_by is None:
-        manifest = _with_test(manifest, seed)
-        judged = [entry for entry in manifest.kept if entry.split == "test" and not entry.synthetic]
-    else:
+        raise UsageError(f"{where} has photos with several labels; a generator makes pictures of one.")
+    if len(manifest.photos) < len(manifest.kept):
+        raise UsageError(f"{where} has generated pictures already; give photos alone, to see what pictures bring.")
+    # Manifests of the trainings lie elsewhere.
+    manifest = manifest.changed(lambda _place, entry: replace(entry, path=str(Path(entry.path).resolve())))
+    learnt = set(sampler.spec.learnt)
+    if judge_by is not None:
         judged = list(read_labelled_set(judge_by).entries)
         _check_classes(judge_by, judged, manifest)
-    pictures = _pictures(manifest, sampler, share, seed, out / PICTURES, watch)
-    sets = {WITHOUT: manifest, WITH: replace(manifest, entries=(*manifest.entries, *pictures))}
-    hits = {}
-    for name, each in sets.items():
-        watch.begin(f"training, {name.replace('-', ' ')}")
-        (out / name).mkdir(parents=True, exist_ok=True)
-        write_manifest(out / name / "set.csv", each)
-        bundle = train(out / name / "set.csv", out / name)
-        if bundle is None:
-            raise TrainingError("synthetic pictures are judged in one process; train without torchrun.")
-        hits[name] = _hits(bundle, judged)
-    gain, interval = paired_difference(hits[WITHOUT], hits[WITH])
-    learnt = sum(entry.split != "test" and not entry.synthetic for entry in manifest.kept)
-    verdict = Verdict(
-        photos=len(judged),
-        learnt=learnt,
-        generated=len(pictures),
-        without=int(hits[WITHOUT].sum()),
-        with_them=int(hits[WITH].sum()),
-        gain=gain,
-        interval=interval,
-    )
-    write_whole(out / REPORT, (json.dumps(verdict.values(), indent=2) + "\n").encode())
-    return _leave(out / (WITH if verdict.kept else WITHOUT) / "bundle", out / "bundle"), verdict
+        trained = {name for name in content_names([entry.path for entry in manifest.kept]) if name}
+        _check_unknown(judged, trained, f"is among the photos of {where}")
+    else:
+        if not any(entry.split == "test" for entry in manifest.kept):
+            manifest = _with_test(manifest, learnt, seed)
+        judged = [entry for entry in manifest.kept if entry.split == "test"]
+    _check_unknown(judged, learnt, f"is one that {sampler.bundle.name} learnt from")
+    return manifest, judged
 
 
-def _whole_paths(manifest: Manifest) -> Manifest:
-    """Its own manifests lie elsewhere."""
-    return manifest.changed(lambda _place, entry: replace(entry, path=str(Path(entry.path).resolve())))
+def _check_unknown(judged: Sequence[Entry], known: Collection[str], what: str) -> None:
+    """Raises UsageError where a photo to judge by has a content that is known."""
+    for entry, name in zip(judged, content_names([entry.path for entry in judged]), strict=True):
+        if name in known:
+            raise UsageError(
+                f"{printable(entry.path)} {what}, so it can't tell whether pictures help; name others to judge by "
+                "(--judge-by)."
+            )
 
 
-def _with_test(manifest: Manifest, seed: int) -> Manifest:
-    """The set with photos to judge by: its own, or a fifth of each class."""
-    places = [place for place, entry in enumerate(manifest.entries) if not entry.dropped and not entry.synthetic]
-    if any(manifest.entries[place].split == "test" for place in places):
-        return manifest
-    free = [place for place in places if manifest.entries[place].split != "validation"]
-    labels = manifest.labels
-    targets = np.array([labels.index(manifest.entries[place].labels[0]) for place in free], np.int64)
-    groups = [manifest.entries[place].group for place in free]
-    held = hold_out_share(targets, _TEST_SHARE, seed, groups)
-    tested = {place for place, each in zip(free, held, strict=True) if each}
+def _with_test(manifest: Manifest, learnt: Collection[str], seed: int) -> Manifest:
+    """The set with a fifth of each class for testing, of the photos that no generator and no copy of them knows."""
+    names = content_names([entry.path for entry in manifest.entries])
+    same: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        same.setdefault(name or f"\0{place}", []).append(place)
+    groups = join_groups([entry.group for entry in manifest.entries], [each for each in same.values() if len(each) > 1])
+    known = {groups[place] for place, name in enumerate(names) if name in learnt and groups[place]}
+    tested: set[int] = set()
+    for number, label in enumerate(manifest.labels):
+        own = [place for place, entry in enumerate(manifest.entries) if not entry.dropped and entry.labels[0] == label]
+        free = [
+            place
+            for place in own
+            if names[place] not in learnt
+            and groups[place] not in known
+            and manifest.entries[place].split != "validation"
+        ]
+        if own and not free:
+            raise UsageError(
+                f"the generator learnt from all photos of {printable(label)}, and none is left that could tell whether "
+                "its pictures help; name others to judge by (--judge-by)."
+            )
+        wanted = max(1, round(_TEST_SHARE * len(own)))
+        order = np.random.default_rng((seed, number)).permutation(len(free))
+        for place in (free[int(each)] for each in order):
+            together = [other for other in free if groups[other] and groups[other] == groups[place]] or [place]
+            if len(tested & set(own)) >= wanted:
+                break
+            tested.update(together)
     return manifest.changed(lambda place, entry: replace(entry, split="test") if place in tested else entry)
 
 
@@ -178,32 +224,27 @@ def _check_classes(judge_by: Path, judged: Sequence[Entry], manifest: Manifest) 
 def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, folder: Path, watch: Watch) -> list[Entry]:
     """Generate for each class that the generator knows, and write what is not there yet."""
     watch.begin("generating pictures")
-    counts = dict.fromkeys(manifest.labels, 0)
-    for entry in manifest.kept:
-        if entry.split in ("", "train") and not entry.synthetic:
-            counts[entry.labels[0]] += 1
-    known = {label for label in counts if match_label(label, sampler.spec.labels) is not None}
-    unknown = sorted(counts.keys() - known)
+    photos = Counter(entry.labels[0] for entry in manifest.kept if entry.split in ("", "train"))
+    known = sorted(label for label in photos if match_label(label, sampler.spec.labels) is not None)
     if not known:
         raise UsageError(f"{sampler.bundle.name} makes none of the classes; it makes {', '.join(sampler.labels[:12])}.")
+    unknown = sorted(photos.keys() - set(known))
     if unknown:
         watch.note(f"the generator does not know {', '.join(printable(label) for label in unknown[:8])}: photos alone")
-    made_by = f"{sampler.bundle.name} ({sampler.bundle.bundle_id[:12]})"
-    total = sum(round(counts[label] * share / (1 - share)) for label in known)
+    counts = {label: round(photos[label] * share / (1 - share)) for label in known}
+    total = sum(counts.values())
+    if not total:
+        raise UsageError(f"a share of {share:g} of so few photos is no picture; give a larger one (--synthetic-share).")
+    split = "train" if any(entry.split == "validation" for entry in manifest.kept) else ""
     entries: list[Entry] = []
     seen: set[bytes] = set()
-    for number, label in enumerate(sorted(known)):
-        count = round(counts[label] * share / (1 - share))
-        place = folder / f"{number:04}"
-        paths = [place / f"{index:05}.png" for index in range(count)]
-        if not all(path.is_file() for path in paths):
-            place.mkdir(parents=True, exist_ok=True)
-            for path, picture in zip(paths, sampler.sample(count, seed, [label]).pictures, strict=True):
-                write_whole(path, png_bytes(picture, made_by), sync=False)
-        for path in paths:
+    # Pictures of another generator, seed or class are other files.
+    folder = folder / f"{sampler.bundle.bundle_id[:16]}-{seed}"
+    for label in known:
+        for path in _written(sampler, label, counts[label], seed, folder / blake3(label.encode()).hexdigest(8)):
             digest = blake3(path.read_bytes()).digest()
             if digest not in seen:
-                entries.append(Entry(str(path.resolve()), (label,), split="train", synthetic=sampler.bundle.bundle_id))
+                entries.append(Entry(str(path.resolve()), (label,), split, synthetic=sampler.bundle.bundle_id))
             seen.add(digest)
         watch.step(len(entries), total)
     if len(entries) <= total // 2:
@@ -211,12 +252,20 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
             f"of {total:,} pictures that {sampler.bundle.name} makes {len(entries):,} differ: it has collapsed, or "
             "learnt nothing yet. Train it on, or look at its samples.png."
         )
-    # Photos without a split are divided by the training, which never holds out what is generated.
-    return entries if any(entry.split == "validation" for entry in manifest.kept) else _without_split(entries)
+    return entries
 
 
-def _without_split(entries: list[Entry]) -> list[Entry]:
-    return [replace(entry, split="") for entry in entries]
+def _written(sampler: Sampler, label: str, count: int, seed: int, folder: Path) -> list[Path]:
+    """``count`` pictures of a class as files; those that are there are whole, and stay."""
+    paths = [folder / f"{index:06}.png" for index in range(count)]
+    for first in range(0, count, _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
+        if all(path.is_file() for path in some):
+            continue
+        made = sampler.sample(len(some), seed, [label], first).pictures
+        for path, picture in zip(some, made, strict=True):
+            write_whole(path, png_bytes(picture, sampler.name), sync=False)
+    return paths
 
 
 def _hits(bundle: Bundle, judged: Sequence[Entry]) -> NDArray[np.bool_]:
@@ -237,6 +286,7 @@ def _leave(better: Path, out: Path) -> Bundle:
     made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         shutil.copytree(better, made, dirs_exist_ok=True)
+        made.chmod(0o755)  # mkdtemp's 0700 would hide a model in a shared folder
         move_into_place(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)

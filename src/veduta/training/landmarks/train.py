@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from veduta import __version__
-from veduta.datasets.split import hold_out_share
 from veduta.errors import TrainingError, UsageError
 from veduta.images.limits import printable
 from veduta.images.preprocess import Preprocessing
@@ -201,13 +200,12 @@ def _with_others(dataset: Dataset, others: Sequence[str]) -> Dataset:
         labels=(*dataset.labels, NO_LANDMARK),
         held_out=None if dataset.held_out is None else np.concatenate([dataset.held_out, np.zeros(new, bool)]),
         groups=None if dataset.groups is None else (*dataset.groups, *([""] * new)),
+        synthetic=None if dataset.synthetic is None else np.concatenate([dataset.synthetic, np.zeros(new, bool)]),
     )
 
 
 def _held_out(dataset: Dataset, recipe: LandmarkRecipe) -> NDArray[np.bool_]:
-    if dataset.held_out is not None:
-        return dataset.held_out
-    return hold_out_share(dataset.targets, recipe.validation, recipe.schedule.seed, dataset.groups)
+    return dataset.hold_out(recipe.validation, recipe.schedule.seed)
 
 
 def _put_loss(network: SceneNetwork, recipe: LandmarkRecipe, classes: int) -> LossOfBoth:
