@@ -104,5 +104,5 @@ def test_generated_pictures_are_never_taken_for_photos(generator: Path, photos: 
     write_sample(tmp_path / "made", generator, count=20)
     with pytest.raises(UsageError, match="has 0 photos"):
         evaluate_generator(Sampler.load(generator), photos, held_out=tmp_path / "made", features=FEATURES)
-    with pytest.raises(UsageError, match=r"no photo|holds no"):
+    with pytest.raises(UsageError, match="no photo to learn from: all are dropped, for testing, or generated"):
         read_photos(tmp_path / "made", 32, classes=["sea"])

@@ -157,6 +157,8 @@ def entries_by_class(data: Path, classes: Sequence[str]) -> dict[str, list[Entry
         raise UsageError(f"{where}: {wrong[0]}")
     entries = [entry for entry in manifest.photos if entry.split != "test"]
     names = sorted({*manifest.empty, *(entry.labels[0] for entry in entries)})
+    if not entries:
+        raise UsageError(f"{where} has no photo to learn from: all are dropped, for testing, or generated.")
     check_names(where, tuple(names))
     known, wanted = [Label(name, name) for name in names], set()
     for name in classes:
