@@ -70,7 +70,7 @@ def train(
     ] = None,
     filters: Annotated[
         int | None,
-        typer.Option(help="Width of the networks.", show_default="32; 64 for dcgan", rich_help_panel=_HOW),
+        typer.Option(help="Width of the networks.", show_default="the preset's", rich_help_panel=_HOW),
     ] = None,
     augment: Annotated[
         bool | None,
@@ -83,7 +83,7 @@ def train(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Learning rate of both networks.", show_default="2e-4", rich_help_panel=_HOW),
+        typer.Option(help="Learning rate of both networks.", show_default="the preset's", rich_help_panel=_HOW),
     ] = None,
     discriminator_rate: Annotated[
         float | None,
@@ -94,7 +94,7 @@ def train(
         typer.Option(min=0, help="Weight of the R1 penalty.", show_default="0: without", rich_help_panel=_HOW),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Photos a step.", show_default="32", rich_help_panel=_HOW)
+        int | None, typer.Option(help="Photos a step.", show_default="the preset's", rich_help_panel=_HOW)
     ] = None,
     steps: Annotated[
         int | None,
