@@ -132,3 +132,13 @@ def test_models_of_own_classes_are_made_by_both_recipes_and_tested_in_parts(cach
 def test_transfer_is_timed_beside_what_one_writes_by_hand(cache: Path, tmp_path: Path) -> None:
     found = run_bench("transfer", cache, tmp_path)
     assert set(found["figures"]["seconds"]) == {"recipe", "by hand"}
+
+
+@pytest.mark.slow
+def test_generators_are_trained_judged_and_put_to_use(cache: Path, tmp_path: Path) -> None:
+    found = run_bench("generation", cache, tmp_path)["figures"]
+    assert set(found["compared"]) == {"fastgan", "dcgan"}
+    assert len(found["classics"]) == 9
+    assert all(0 <= each["precision"] <= 1 for each in found["classics"].values())
+    assert min(found["sampling"]) > 1
+    assert {"photos_alone", "with_synthetic", "kept"} <= set(found["30 photos a class, transfer"])
