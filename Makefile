@@ -32,7 +32,8 @@ pictures: $(VENV)/.dev browser ## the screenshots of the web page, and a walk th
 	$(BIN)/python -m bench.walkthrough
 
 test: $(VENV)/.dev browser ## the tests that take seconds
-	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not slow and alone"
 
 test-all: $(VENV)/.dev browser ## every test, the slow ones too (nightly)
 	$(BIN)/pytest

@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import photo
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 
 

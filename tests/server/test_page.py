@@ -19,6 +19,8 @@ from .browsing import Visit, chromium, visit
 from .conftest import photo
 from .running import Running, until
 
+pytestmark = pytest.mark.alone
+
 HOSTILE = "\u202e<img src=x onerror=alert(1)>" + "very-" * 30 + "long.jpg"
 LANGUAGES = {"en": "Indoors", "de": "Innen", "ru": "Внутри", "pt": "Interior", "zh": "室内"}
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 _SECONDS = 20
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_server_that_is_told_to_stop_ends_what_it_began(
     bare_home: Path, monkeypatch: pytest.MonkeyPatch, times: int
