@@ -15,8 +15,9 @@ from veduta.errors import TrainingError
 from veduta.generation.latents import fixed_latents
 from veduta.generation.photos import seen_as
 from veduta.generation.presets import Preset
-from veduta.models.bundle import CLASSES, INPUT, LATENTS, Bundle, GeneratorSpec, write_bundle
+from veduta.models.bundle import Bundle, GeneratorSpec, write_bundle
 from veduta.models.generator_session import GeneratorSession
+from veduta.models.generator_spec import CLASSES, LATENTS, PICTURES
 from veduta.records import Label
 from veduta.training.export import graph_bytes, round_to_half
 from veduta.whole_file import write_whole
@@ -66,7 +67,7 @@ def write_generator(
         graph,
         (latents[:2], classes[:2]),
         inputs=[LATENTS, CLASSES],
-        outputs=[INPUT],
+        outputs=[PICTURES],
         dynamic_shapes=({0: rows}, {0: rows}),
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,6 @@ from veduta.models.attribute_table import AttributeSpec, AttributeTable
 from veduta.models.description import (
     Description,
     EvidenceSpec,
-    GeneratorSpec,
     Head,
     Kind,
     Metric,
@@ -32,11 +31,11 @@ from veduta.models.description import (
     description_text,
     embedding_values,
     evidence_values,
-    generator_values,
     head_values,
     preprocessing_values,
     read_description,
 )
+from veduta.models.generator_spec import GeneratorSpec, check_generator, generator_values
 from veduta.models.onnx_file import MAX_BYTES, OnnxFile, Tensor, inspect_onnx
 
 __all__ = [
@@ -56,8 +55,6 @@ __all__ = [
 GRAPH, DESCRIPTION, CARD, WEIGHTS = "model.onnx", "model.json", "README.md", "weights.safetensors"
 ATTRIBUTES = attribute_table.FILE
 INPUT = "images"
-#: What a generator takes; it gives ``images``.
-LATENTS, CLASSES = "latents", "classes"
 
 _MOST_BYTES = {DESCRIPTION: 64 * 2**20, GRAPH: MAX_BYTES, WEIGHTS: 16 * 2**30, ATTRIBUTES: attribute_table.MAX_BYTES}
 
@@ -250,7 +247,7 @@ def check_graph(
     """
     inputs = ", ".join(f"{each.name} {each.type}" for each in graph.inputs) or "none"
     if generator is not None:
-        _check_generator(path, graph, generator, inputs)
+        check_generator(path, graph, generator, inputs)
     if kind != "generator" and not (len(graph.inputs) == 1 and _takes_images(graph.inputs[0])):
         raise BundleIncompatible(
             f"{path}: must have one input '{INPUT}', uint8 [n, height, width, 3], and has {inputs}; export it so."
@@ -268,26 +265,6 @@ def check_graph(
         _check_output(path, graph, evidence.output, (None,), "the evidence")
 
 
-def _check_generator(path: Path, graph: OnnxFile, generator: GeneratorSpec, inputs: str) -> None:
-    wanted = {LATENTS: (None, generator.latent), CLASSES: (None, len(generator.labels))}
-    found = {each.name: each for each in graph.inputs}
-    takes = found.keys() == wanted.keys() and all(
-        found[name].type == "float32" and found[name].shape is not None and _fits(found[name].shape or (), shape)
-        for name, shape in wanted.items()
-    )
-    if not takes:
-        raise BundleIncompatible(
-            f"{path}: a generator takes '{LATENTS}', float32 [n, {generator.latent}], and '{CLASSES}', float32 "
-            f"[n, {len(generator.labels)}], and this graph has {inputs}; export it so."
-        )
-    side = generator.side
-    made = next((each for each in graph.outputs if each.name == INPUT), None)
-    if made is None or made.type != "uint8" or not _fits(made.shape or (), (None, side, side, 3)):
-        raise BundleIncompatible(
-            f"{path}: a generator gives '{INPUT}', uint8 [n, {side}, {side}, 3], and this graph does not; export it so."
-        )
-
-
 def _takes_images(tensor: Tensor) -> bool:
     shape = tensor.shape
     return tensor.name == INPUT and tensor.type == "uint8" and shape is not None and len(shape) == 4 and shape[3] == 3
@@ -301,17 +278,11 @@ def _check_output(path: Path, graph: OnnxFile, name: str, shape: tuple[int | Non
         raise BundleIncompatible(f"{path}: lacks the output '{name}', expected for {what}; its outputs are {there}.")
     if tensor.type != "float32":
         raise BundleIncompatible(f"{path}: the output '{name}' must be float32 and is {tensor.type}; export it so.")
-    if tensor.shape is None or not _fits(tensor.shape, shape):
+    if not tensor.fits(shape):
         raise BundleIncompatible(
             f"{path}: the output '{name}' has the shape {_shape_text(tensor)}, which does not fit {what}; "
             f"name the output and the labels that belong together."
         )
-
-
-def _fits(shape: tuple[int | str | None, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(expected) and all(
-        want is None or have == want for have, want in zip(shape, expected, strict=True)
-    )
 
 
 def _shape_text(tensor: Tensor) -> str:

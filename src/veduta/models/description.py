@@ -16,23 +16,20 @@ from veduta.errors import BundleIncompatible
 from veduta.images.preprocess import FILTERS, Fit, Preprocessing
 from veduta.models.attribute_table import FILE as ATTRIBUTES
 from veduta.models.attribute_table import AttributeSpec, read_spec, spec_values
+from veduta.models.generator_spec import GeneratorSpec, read_generator
+from veduta.models.generator_spec import spec_values as generator_spec_values
+from veduta.models.head_labels import label_values, read_labels
 from veduta.models.json_reader import JsonObject, read_object
-from veduta.records import EnvironmentKind, Label
+from veduta.records import Label
 
 FORMAT_VERSION = 1
-MAX_LABELS = 100_000
 MAX_SIDE = 4096
-#: Of generators.
-MAX_LATENT, MAX_GENERATED_SIDE, MAX_GENERATED_LABELS, MAX_LEARNT = 65_536, 1024, 10_000, 2_000_000
 
 Kind = Literal["classifier", "embedding", "generator"]
 Task = Literal["single_label", "multi_label"]
 
 #: What a model may be called: it is also a folder's name.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-#: A photo by its content.
-CONTENT_NAME = re.compile(r"[0-9a-f]{16}")
 
 KINDS = ("classifier", "embedding", "generator")
 TASKS = ("single_label", "multi_label")
@@ -89,23 +86,6 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratorSpec:
-    """A graph that makes pictures: uint8 ``images [n, side, side, 3]``, with three equal channels where ``grayscale``.
-
-    It takes ``latents`` float32 ``[n, latent]``, numbers drawn from a standard normal, and ``classes`` float32
-    ``[n, labels]``, rows that sum to 1: a label each, or a mixture of some. The bundle's preprocessing is how the
-    photos that it learnt from were seen, so that others can be compared with what it makes. ``learnt`` names these by
-    their contents, 16 hexadecimal digits of the BLAKE3 of each file, so that none is taken for one that it never saw.
-    """
-
-    latent: int
-    side: int
-    labels: tuple[Label, ...]
-    grayscale: bool = False
-    learnt: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Description:
     """All that ``model.json`` says; ``files`` maps names of files beside it to their SHA-256, in hex."""
 
@@ -142,7 +122,7 @@ def read_description(file: Path, data: bytes) -> Description:
         embedding=_embedding(top.entry("embedding")) if top.has("embedding") else None,
         evidence=_evidence(top.entry("evidence")) if top.has("evidence") else None,
         attributes=read_spec(top.entry("attributes")) if top.has("attributes") else None,
-        generator=_generator(top.entry("generator")) if top.has("generator") else None,
+        generator=read_generator(top.entry("generator")) if top.has("generator") else None,
         metrics=tuple(_metric(entry) for entry in top.entries("metrics", 1000)) if top.has("metrics") else (),
         architecture=top.text("architecture") if top.has("architecture") else None,
         license=top.text("license") if top.has("license") else None,
@@ -163,7 +143,7 @@ def description_text(description: Description) -> str:
         "embedding": embedding_values(description.embedding),
         "evidence": evidence_values(description.evidence),
         "attributes": spec_values(description.attributes),
-        "generator": _generator_values(description.generator),
+        "generator": None if description.generator is None else generator_spec_values(description.generator),
         "metrics": [_metric_values(metric) for metric in description.metrics],
         "architecture": description.architecture,
         "license": description.license,
@@ -193,31 +173,10 @@ def head_values(head: Head) -> dict[str, Any]:
         "name": head.name,
         "task": head.task,
         "outputs": outputs,
-        "labels": _label_values(head.labels),
+        "labels": label_values(head.labels),
         **calibration,
         "thresholds": head.thresholds,
     }
-
-
-def _generator_values(generator: GeneratorSpec | None) -> dict[str, Any] | None:
-    return None if generator is None else {**generator_values(generator), "learnt": list(generator.learnt)}
-
-
-def generator_values(generator: GeneratorSpec) -> dict[str, Any]:
-    """What a generator's pictures depend on, as JSON values."""
-    return {
-        "latent": generator.latent,
-        "side": generator.side,
-        "grayscale": generator.grayscale,
-        "labels": _label_values(generator.labels),
-    }
-
-
-def _label_values(labels: tuple[Label, ...]) -> list[dict[str, Any]]:
-    return [
-        _present({"id": label.id, "name": label.name, "environment": label.environment, "coarse": label.coarse})
-        for label in labels
-    ]
 
 
 def embedding_values(embedding: OutputSpec | None) -> dict[str, Any] | None:
@@ -290,7 +249,7 @@ def _head(entry: JsonObject) -> Head:
     outputs = entry.entry("outputs")
     outputs.only("logits", "class_maps", "class_maps_mean_is_logits")
     class_maps = outputs.text("class_maps") if outputs.has("class_maps") else None
-    labels = _labels(entry)
+    labels = read_labels(entry)
     return Head(
         name=entry.text("name"),
         task=cast(Task, entry.choice("task", TASKS)),
@@ -316,22 +275,6 @@ def _temperature(entry: JsonObject) -> float | None:
     return entry.number("temperature", 1e-6, 1e6) if calibrated else None
 
 
-def _labels(entry: JsonObject) -> tuple[Label, ...]:
-    labels, seen = [], set()
-    for each in entry.entries("labels", MAX_LABELS):
-        each.only("id", "name", "environment", "coarse")
-        environment = each.choice("environment", ("indoor", "outdoor")) if each.has("environment") else None
-        coarse = each.text("coarse") if each.has("coarse") else None
-        label = Label(each.text("id"), each.text("name"), cast("EnvironmentKind | None", environment), coarse)
-        if label.id in seen:
-            each.refuse("id", "must be the id of one label only, it is there twice", label.id)
-        seen.add(label.id)
-        labels.append(label)
-    if not labels:
-        entry.refuse("labels", "must name at least one label")
-    return tuple(labels)
-
-
 def _thresholds(entry: JsonObject, ids: set[str]) -> dict[str, float]:
     thresholds = entry.entry("thresholds")
     for key in thresholds.values:
@@ -351,23 +294,6 @@ def _evidence(entry: JsonObject) -> EvidenceSpec:
     if not entry.has("reason"):
         return EvidenceSpec(output, threshold)
     return EvidenceSpec(output, threshold, entry.text("reason"))
-
-
-def _generator(entry: JsonObject) -> GeneratorSpec:
-    entry.only("latent", "side", "grayscale", "labels", "learnt")
-    labels = _labels(entry)
-    if len(labels) > MAX_GENERATED_LABELS:
-        entry.refuse("labels", f"must be {MAX_GENERATED_LABELS:,} at most for a generator", len(labels))
-    learnt = tuple(entry.items("learnt", MAX_LEARNT)) if entry.has("learnt") else ()
-    if not all(isinstance(each, str) and CONTENT_NAME.fullmatch(each) for each in learnt):
-        entry.refuse("learnt", "must be names of photos, 16 hexadecimal digits each")
-    return GeneratorSpec(
-        entry.integer("latent", 1, MAX_LATENT),
-        entry.integer("side", 1, MAX_GENERATED_SIDE),
-        labels,
-        entry.flag("grayscale"),
-        learnt,
-    )
 
 
 def _metric(entry: JsonObject) -> Metric:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.errors import BundleIncompatible
-from veduta.models.bundle import CLASSES, INPUT, LATENTS
 from veduta.models.engine import told
+from veduta.models.generator_spec import CLASSES, LATENTS, PICTURES
 from veduta.models.openvino_engine import Compiled, import_openvino
 from veduta.models.threads import checked_threads
 
@@ -41,7 +41,7 @@ class GeneratorSession:
             compiled = self._compiled
         given = {LATENTS: latents, CLASSES: classes}
         try:
-            made = compiled.run(*(given[name] for name in self._order))[INPUT]
+            made = compiled.run(*(given[name] for name in self._order))[PICTURES]
         except Exception as error:  # the runtime's own classes of errors are not public
             raise self._refused(error) from error
         if made.dtype != np.uint8 or made.ndim != 4 or made.shape[3] != 3:
@@ -64,7 +64,7 @@ class GeneratorSession:
             model.reshape({LATENTS: [1, latent], CLASSES: [1, classes]})
             self._order = [each.any_name for each in model.inputs]
             compiled = core.compile_model(model, "CPU", settings)
-            return Compiled(compiled, (INPUT,), 2 * self.threads)
+            return Compiled(compiled, (PICTURES,), 2 * self.threads)
         except Exception as error:  # the runtime's own classes of errors are not public
             raise self._refused(error) from error
 

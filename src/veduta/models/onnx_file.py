@@ -57,6 +57,15 @@ class Tensor:
     type: str
     shape: tuple[int | str | None, ...] | None
 
+    def fits(self, expected: tuple[int | None, ...]) -> bool:
+        """Whether its shape is told and is this one, where None stands for any size."""
+        shape = self.shape
+        return (
+            shape is not None
+            and len(shape) == len(expected)
+            and all(want is None or have == want for have, want in zip(shape, expected, strict=True))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
