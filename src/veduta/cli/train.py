@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from veduta.cli import train_options as given
+from veduta.cli import train_synthetic as pictures
 from veduta.cli.job import messages, say
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def train(
     threads: given.Threads = None,
     tensorboard: given.TensorBoard = None,
     resume: given.Resume = None,
-    synthetic: given.Synthetic = None,
-    synthetic_share: given.SyntheticShare = None,
-    judge_by: given.JudgeBy = None,
+    synthetic: pictures.Synthetic = None,
+    synthetic_share: pictures.SyntheticShare = None,
+    judge_by: pictures.JudgeBy = None,
     quiet: given.Quiet = False,
 ) -> None:
     """Train a model on your own classes (extra train, or learn for --recipe transfer).
@@ -137,49 +138,18 @@ def train(
         if synthetic is None:
             bundle = train_on(data, out, progress)
         else:
-            bundle = _with_synthetic(data, out, synthetic, synthetic_share, judge_by, seed, train_on, progress)
+            bundle = pictures.train_with(
+                data,
+                out,
+                synthetic,
+                lambda data, out: train_on(data, out, progress),
+                share=synthetic_share,
+                judge_by=judge_by,
+                seed=seed,
+                note=progress.note,
+            )
     if bundle is not None and not quiet:
         say(f"wrote {bundle.path} ({bundle.bundle_id}); try it: veduta tag PHOTOS --model {bundle.path}")
-
-
-def _with_synthetic(
-    data: Path,
-    out: Path,
-    generator: str,
-    share: float | None,
-    judge_by: Path | None,
-    seed: int | None,
-    train_on: Callable[[Path, Path, Progress], Bundle | None],
-    progress: Progress,
-) -> Bundle:
-    """Train without and with generated pictures; tell both, and what follows."""
-    from veduta.evaluation.metrics import wilson_interval
-    from veduta.workflows.synthetic import REPORT, train_with_synthetic
-    from veduta.workflows.watch import Watch
-
-    bundle, found = train_with_synthetic(
-        data,
-        out,
-        generator,
-        lambda data, out: train_on(data, out, progress),
-        share=0.5 if share is None else share,
-        judge_by=judge_by,
-        seed=seed or 0,
-        watch=Watch(begin=progress.note, note=progress.note),
-    )
-    for name, right in (("photos alone", found.without), ("with generated pictures", found.with_them)):
-        low, high = wilson_interval(right, found.photos)
-        progress.note(
-            f"{name}: {right / found.photos:.1%} ({low:.1%} to {high:.1%}) of {found.photos:,} photos held out are "
-            "right"
-        )
-    low, high = found.interval
-    decision = "they are kept" if found.kept else "they are not kept, for it may be chance"
-    progress.note(
-        f"{found.generated:,} generated pictures beside {found.learnt:,} photos bring {100 * found.gain:+.1f} points "
-        f"({100 * low:+.1f} to {100 * high:+.1f}): {decision}. {out / REPORT} has the figures."
-    )
-    return bundle
 
 
 @contextmanager

@@ -17,7 +17,6 @@ _STEPS = "finetune, scratch: how long and how fast"
 _PHOTOS = "finetune, scratch: photos and loss"
 _CHANGES = "finetune, scratch: random changes of training photos (see veduta dataset preview)"
 _SEARCH = "finetune, scratch: search for better settings"
-_SYNTHETIC = "Generated pictures beside the photos"
 _MACHINE = "This run"
 
 Data = Annotated[
@@ -399,28 +398,3 @@ Resume = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.", rich_help_panel=_MACHINE)]
-Synthetic = Annotated[
-    str | None,
-    typer.Option(
-        help="A generator (veduta generate train). Trains without and with its pictures, and keeps these only where "
-        "photos held out say that they help.",
-        show_default=False,
-        rich_help_panel=_SYNTHETIC,
-    ),
-]
-SyntheticShare = Annotated[
-    float | None,
-    typer.Option(
-        help="The share of what is trained on that is generated.", show_default="0.5", rich_help_panel=_SYNTHETIC
-    ),
-]
-JudgeBy = Annotated[
-    Path | None,
-    typer.Option(
-        parser=given.path,
-        metavar="<path>",
-        help="Labelled photos that decide.",
-        show_default="those for testing, or a fifth",
-        rich_help_panel=_SYNTHETIC,
-    ),
-]
