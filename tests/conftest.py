@@ -9,6 +9,30 @@ import pytest
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+#: The folders of tests whose module needs torch, and has it to itself.
+_OF_TORCH = {"training", "generation"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_for_a_module(request: pytest.FixtureRequest) -> None:
+    """Torch on one thread, for what the tests of a module share, which is made before their own fixtures.
+
+    Two that wait for each other on busy cores take ten times as long.
+    """
+    _one_thread(request.path)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> None:
+    """Again for each test: trainings set what they are told, and the last bits depend on it."""
+    _one_thread(request.path)
+
+
+def _one_thread(test: Path) -> None:
+    if _OF_TORCH & set(test.relative_to(Path(__file__).parent).parts[:-1]):
+        pytest.importorskip("torch", reason="the extra train is not installed").set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real photos."""

@@ -1,4 +1,4 @@
-"""Torch alone on one thread: two that wait for each other on busy cores take ten times as long."""
+"""What tests of trainings share: a tiny network, a store, a server of weights."""
 
 from __future__ import annotations
 
@@ -17,23 +17,6 @@ from .weights_server import Server
 
 if TYPE_CHECKING:
     from .made_weights import State
-
-
-def _one_thread() -> None:
-    torch = pytest.importorskip("torch", reason="the extra train is not installed")
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_for_a_module() -> None:
-    """For what the tests of a module share, which is made before their own fixtures."""
-    _one_thread()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """Again for each test: trainings set what they are told, and the last bits depend on it."""
-    _one_thread()
 
 
 @pytest.fixture(scope="session")

@@ -71,9 +71,8 @@ def train_with(
     )
     for name, right in (("photos alone", found.without), ("with generated pictures", found.with_them)):
         low, high = wilson_interval(right, found.photos)
-        note(
-            f"{name}: {right / found.photos:.1%} ({low:.1%} to {high:.1%}) of {found.photos:,} photos held out are right"
-        )
+        right_share = f"{right / found.photos:.1%} ({low:.1%} to {high:.1%})"
+        note(f"{name}: {right_share} of {found.photos:,} photos held out are right")
     low, high = found.interval
     note(
         f"{found.generated:,} generated pictures beside {found.learnt:,} photos bring {100 * found.gain:+.1f} points "
