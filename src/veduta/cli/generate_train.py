@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from veduta.cli import options as given
-from veduta.cli.job import messages, say
+from veduta.cli.job import rated_bar, say
 from veduta.generation.presets import ALL_CHANGES, PRESETS, SIDES, find_preset
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def train(
 
     chosen = replace(
         find_preset(preset),
-        **_given(
+        **given.only_given(
             side=size,
             grayscale=grayscale,
             per_class=photos,
@@ -162,7 +162,7 @@ def train(
         raise MissingExtra(f'training needs {error.name}; install it with: pip install "veduta[train]"') from error
     from veduta.models.threads import available_threads
 
-    length = Length(**_given(steps=steps, minutes=minutes, look_steps=look_steps))
+    length = Length(**given.only_given(steps=steps, minutes=minutes, look_steps=look_steps))
     if steps is None and minutes is not None:
         length = replace(length, steps=None)
     names = [name.strip() for name in (classes or "").split(",") if name.strip()]
@@ -181,29 +181,15 @@ def train(
         say(f"wrote {bundle.path}; try it: veduta generate sample {bundle.path} --out made")
 
 
-def _given(**asked: Any) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if value is not None}
-
-
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Progress]:
     """A bar of photos, then of the training with steps a second and the time left; a line for each look."""
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
     from veduta.generation.train import Progress
 
     if quiet:
         yield Progress()
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
+    with rated_bar(counts=False) as bar:
         reading = bar.add_task("looking at photos", total=None, visible=False, rate="")
         task = bar.add_task("training", total=1, visible=False, rate="")
         began: list[int] = []

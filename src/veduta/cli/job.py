@@ -15,6 +15,8 @@ from veduta.errors import LedgerError
 from veduta.images.limits import printable
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from veduta.jobs.ledger import Ledger
     from veduta.jobs.pipeline import Progress, Summary
     from veduta.workflows.watch import Watch
@@ -75,6 +77,26 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
             )
 
         yield show
+
+
+@contextmanager
+def rated_bar(*, counts: bool) -> Iterator[Bar]:
+    """A bar for tasks that say what they do and how fast (the field ``rate``), with the time left.
+
+    What is done is shown as a number of a number where ``counts``, else as a share.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn() if counts else TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
+        yield bar
 
 
 @contextmanager

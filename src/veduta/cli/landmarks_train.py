@@ -62,23 +62,23 @@ def train(
         raise UsageError(f"the loss {loss!r} is not known; give arcface or center.")
     if people is None and people_rate is not None:
         raise UsageError("--people-rate says how often people are pasted in; say which ones (--people).")
-    turned = {"epochs": epochs, "learning_rate": rate, "batch_size": batch_size, "train_last": train_last, "seed": seed}
-    schedule = replace(SCHEDULE, **_given(turned))
+    turned = given.only_given(
+        epochs=epochs, learning_rate=rate, batch_size=batch_size, train_last=train_last, seed=seed
+    )
+    schedule = replace(SCHEDULE, **turned)
     if people_rate is not None:
         schedule = replace(schedule, augmentation=replace(schedule.augmentation, people=people_rate))
     recipe = LandmarkRecipe(
         schedule=schedule,
         loss="center" if loss == "center" else "arcface",
         outliers=outliers,
-        **_given(
-            {
-                "weights": weights,
-                "architecture": architecture,
-                "size": size,
-                "embedding": embedding,
-                "margin": margin,
-                "center_weight": center_weight,
-            }
+        **given.only_given(
+            weights=weights,
+            architecture=architecture,
+            size=size,
+            embedding=embedding,
+            margin=margin,
+            center_weight=center_weight,
         ),
     )
     with stages(quiet) as watch:
@@ -125,7 +125,3 @@ def train(
     if not quiet:
         written = out / "index.landmarks"
         say(f"{len(index)} landmarks in {written}; use it: veduta tag PHOTOS --landmarks --landmark-index {written}")
-
-
-def _given(asked: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if value is not None}

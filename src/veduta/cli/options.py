@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,6 +77,11 @@ Size = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
+
+
+def only_given(**asked: Any) -> dict[str, Any]:
+    """Those of some options that the user gave; the others are left to whoever has their defaults."""
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def limits_from(megabytes: int | None, megapixels: int | None, seconds: float | None) -> Limits:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from veduta.cli import train_options as given
 from veduta.cli import train_synthetic as pictures
-from veduta.cli.job import messages, say
+from veduta.cli.job import rated_bar, say
 
 if TYPE_CHECKING:
     from veduta.models.bundle import Bundle
@@ -155,22 +155,12 @@ def train(
 @contextmanager
 def _shown(quiet: bool) -> Iterator[Progress]:
     """Bars of photos and of steps, with their loss, photos a second and the time left; a line for each epoch."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
     from veduta.training.progress import Progress
 
     if quiet:
         yield Progress()
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
+    with rated_bar(counts=True) as bar:
         task = bar.add_task("steps", total=None, start=False, visible=False, rate="")
         reading = bar.add_task("reading photos", total=None, visible=False, rate="")
         photos = 0

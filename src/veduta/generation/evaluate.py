@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.datasets.identical import content_names
-from veduta.datasets.manifest import Entry, read_data
 from veduta.errors import UsageError
 from veduta.evaluation.metrics import wilson_interval
 from veduta.evaluation.names import match_label
@@ -26,7 +25,7 @@ from veduta.generation.measures import (
     nearest,
     precision_and_recall,
 )
-from veduta.generation.photos import Photos, pixels_of
+from veduta.generation.photos import Photos, pixels_of, read_classes
 from veduta.generation.sampler import Sample, Sampler
 from veduta.images.limits import printable
 from veduta.recognition.tagger import Tagger
@@ -238,7 +237,9 @@ def _photos(
     spec, learnt = sampler.spec, set(sampler.spec.learnt)
 
     def part(place: Path, known: bool) -> Photos:
-        entries = [entry for entry in _single(place) if match_label(entry.labels[0], spec.labels) is not None]
+        entries = [
+            entry for entry in read_classes(place).photos if match_label(entry.labels[0], spec.labels) is not None
+        ]
         names = content_names([entry.path for entry in entries])
         chosen = [entry for entry, name in zip(entries, names, strict=True) if (name in learnt) is known]
         least, what = (1, "it learnt from") if known else (_FEWEST, "it never saw")
@@ -265,14 +266,6 @@ def _photos(
         return found
 
     return part(data, True), part(data if held_out is None else held_out, False)
-
-
-def _single(data: Path) -> list[Entry]:
-    """The photos of a set, of one label each."""
-    manifest = read_data(data)
-    if manifest.task != "single_label":
-        raise UsageError(f"{printable(str(data))} has photos with several labels; a generator makes pictures of one.")
-    return list(manifest.photos)
 
 
 def _copies(made: Features, real: Features, training: Features) -> Copies:

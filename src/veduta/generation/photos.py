@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from veduta.datasets.identical import join_groups, look_at_files
-from veduta.datasets.manifest import Entry, read_data
+from veduta.datasets.manifest import Entry, Manifest, read_data
 from veduta.datasets.problems import part_problems
 from veduta.datasets.reading import read_readable
 from veduta.errors import UsageError
@@ -141,17 +141,23 @@ def pixels_of(
     )
 
 
+def read_classes(data: Path) -> Manifest:
+    """A set whose photos have one label each. Raises UsageError where they have several, and as ``read_data``."""
+    manifest = read_data(data)
+    if manifest.task != "single_label":
+        raise UsageError(
+            f"{printable(str(data))} has photos with several labels, and a generator makes pictures of one class; give "
+            "class folders, or a manifest with a column label."
+        )
+    return manifest
+
+
 def entries_by_class(data: Path, classes: Sequence[str]) -> dict[str, list[Entry]]:
     """The photos that may be trained on or held out, by class in the order of their names; of ``classes`` alone.
 
     Raises UsageError as ``read_photos``.
     """
-    where, manifest = printable(str(data)), read_data(data)
-    if manifest.task != "single_label":
-        raise UsageError(
-            f"{where} has photos with several labels, and a generator makes pictures of one class; give class folders, "
-            "or a manifest with a column label."
-        )
+    where, manifest = printable(str(data)), read_classes(data)
     wrong = [problem.words for problem in part_problems(manifest) if problem.fatal]
     if wrong:
         raise UsageError(f"{where}: {wrong[0]}")

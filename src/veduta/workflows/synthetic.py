@@ -21,13 +21,14 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from veduta.datasets.identical import content_names, join_groups
-from veduta.datasets.manifest import Entry, Manifest, read_data, write_manifest
+from veduta.datasets.manifest import Entry, Manifest, write_manifest
 from veduta.datasets.problems import check_trainable
 from veduta.errors import TrainingError, UsageError
 from veduta.evaluation.answers import ask
 from veduta.evaluation.labelled_set import read_labelled_set
 from veduta.evaluation.metrics import Interval, paired_difference, wilson_interval
 from veduta.evaluation.names import match_label
+from veduta.generation.photos import read_classes
 from veduta.generation.pictures import png_bytes
 from veduta.generation.sampler import Sampler
 from veduta.images.limits import printable
@@ -145,10 +146,8 @@ def train_with_synthetic(
 
 def _divided(data: Path, judge_by: Path | None, sampler: Sampler, seed: int) -> tuple[Manifest, list[Entry]]:
     """The set with whole paths, those to judge by among them marked for testing; and the photos to judge by."""
-    where, manifest = printable(str(data)), read_data(data)
+    where, manifest = printable(str(data)), read_classes(data)
     check_trainable(manifest, data)
-    if manifest.task != "single_label":
-        raise UsageError(f"{where} has photos with several labels; a generator makes pictures of one.")
     if len(manifest.photos) < len(manifest.kept):
         raise UsageError(f"{where} has generated pictures already; give photos alone, to see what pictures bring.")
     # Manifests of the trainings lie elsewhere.

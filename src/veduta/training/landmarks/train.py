@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -274,12 +275,10 @@ def _write(
 ) -> Bundle:
     round_to_half(network)
     graph = export_graph(network, recipe.size)
-    path = out.parent / "model.onnx"
-    write_whole(path, graph, sync=False)
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        write_whole(path, graph, sync=False)
         check_parity(network, path, validation.read(0, _PARITY_PHOTOS))
-    finally:
-        path.unlink(missing_ok=True)
     return write_bundle(
         out,
         name=bundle_name(f"{dataset.name}-landmarks"),
