@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("torch", reason="the extra train is not installed")
 
 from veduta.cli.main import app
-from veduta.cli.train_synthetic import decision
 from veduta.datasets.manifest import read_data
 from veduta.errors import BundleIncompatible, TrainingError, UsageError, VedutaError
 
@@ -174,13 +173,3 @@ def test_a_training_with_generated_pictures_tells_both_and_decides(
     assert (tmp_path / "run" / "bundle" / "model.json").is_file()
     words = refused(UsageError, "train", photos, "--out", tmp_path / "b", "--synthetic-share", 0.3)
     assert "count with --synthetic alone" in words
-
-
-@pytest.mark.parametrize(("low", "high", "words"), [
-    (0.01, 0.03, "they are kept"),
-    (0.0, 0.03, "it may be chance"),
-    (-0.02, 0.0, "it may be chance"),
-    (-0.04, -0.01, "they do harm"),
-])  # fmt: skip
-def test_what_follows_from_a_gain_is_said_as_it_is(low: float, high: float, words: str) -> None:
-    assert words in decision(low, high)

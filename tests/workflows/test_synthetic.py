@@ -21,7 +21,7 @@ from veduta.generation import sampler as sampling
 from veduta.models.bundle import Bundle, GeneratorSpec
 from veduta.records import Label
 from veduta.workflows import synthetic
-from veduta.workflows.synthetic import train_with_synthetic
+from veduta.workflows.synthetic import Gain, train_with_synthetic
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 Said = Callable[[str], tuple[int, int, int]]
@@ -91,7 +91,11 @@ def test_pictures_are_added_marked_and_both_figures_are_told(
     assert added.entries[: len(alone)] == alone.entries
     assert all(Path(entry.path).is_file() for entry in added.entries)
     assert "24 generated pictures" in (tmp_path / "run" / "with-synthetic" / "bundle" / "README.md").read_text()
-    assert "generated" not in (bundle.path / "README.md").read_text()
+    card, section = (bundle.path / "README.md").read_text().split("## With and without pictures of places100\n")
+    assert "generated" not in card
+    assert "- Photos alone: 100.0% (61.0% to 100.0%) of 6 photos held out are right." in section
+    assert "24 generated pictures beside 24 photos bring +0.0 points (+0.0 to +0.0): they are not kept" in section
+    assert "With and without" not in (tmp_path / "run" / "photos-alone" / "bundle" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("before", "after", "kept"), [(1, 6, True), (3, 4, False), (4, 4, False), (6, 1, False)])
@@ -112,6 +116,16 @@ def test_pictures_are_kept_where_the_whole_interval_is_above_nothing(
     assert found.gain == pytest.approx((after - before) / 6)
     better = "with-synthetic" if kept else "photos-alone"
     assert bundle.bundle_id == Bundle.load(tmp_path / "run" / better / "bundle").bundle_id
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [
+    (0.01, 0.03, "they are kept"),
+    (0.0, 0.03, "it may be chance"),
+    (-0.02, 0.0, "it may be chance"),
+    (-0.04, -0.01, "they do harm"),
+])  # fmt: skip
+def test_what_follows_from_a_gain_is_said_as_it_is(low: float, high: float, words: str) -> None:
+    assert words in Gain(10, 30, 30, 5, 5, 0.0, (low, high)).decision
 
 
 def test_a_generator_that_makes_one_picture_again_and_again_is_refused(

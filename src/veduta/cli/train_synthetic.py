@@ -55,7 +55,6 @@ def train_with(
     note: Callable[[str], None],
 ) -> Bundle:
     """Train without and with generated pictures; tell both, and what follows."""
-    from veduta.evaluation.metrics import wilson_interval
     from veduta.workflows.synthetic import REPORT, train_with_synthetic
     from veduta.workflows.watch import Watch
 
@@ -69,20 +68,7 @@ def train_with(
         seed=seed or 0,
         watch=Watch(begin=note, note=note),
     )
-    for name, right in (("photos alone", found.without), ("with generated pictures", found.with_them)):
-        low, high = wilson_interval(right, found.photos)
-        right_share = f"{right / found.photos:.1%} ({low:.1%} to {high:.1%})"
-        note(f"{name}: {right_share} of {found.photos:,} photos held out are right")
-    low, high = found.interval
-    note(
-        f"{found.generated:,} generated pictures beside {found.learnt:,} photos bring {100 * found.gain:+.1f} points "
-        f"({100 * low:+.1f} to {100 * high:+.1f}): {decision(low, high)}. {out / REPORT} has the figures."
-    )
+    for sentence in found.sentences():
+        note(sentence)
+    note(f"{out / REPORT} has the figures")
     return bundle
-
-
-def decision(low: float, high: float) -> str:
-    """What follows from the interval of a gain, in words."""
-    if low > 0:
-        return "they are kept"
-    return "they are not kept, for they do harm" if high < 0 else "they are not kept, for it may be chance"

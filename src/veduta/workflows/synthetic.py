@@ -33,7 +33,7 @@ from veduta.generation.pictures import png_bytes
 from veduta.generation.sampler import Sampler
 from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
-from veduta.models.bundle import Bundle, check_target, move_into_place
+from veduta.models.bundle import CARD, Bundle, check_target, move_into_place
 from veduta.models.threads import available_threads
 from veduta.recognition.tagger import load
 from veduta.records import Sample
@@ -72,6 +72,28 @@ class Gain:
     def kept(self) -> bool:
         """Whether they help beyond doubt."""
         return self.interval[0] > 0
+
+    @property
+    def decision(self) -> str:
+        """What follows from the interval, in words."""
+        low, high = self.interval
+        if low > 0:
+            return "they are kept"
+        return "they are not kept, for they do harm" if high < 0 else "they are not kept, for it may be chance"
+
+    def sentences(self) -> tuple[str, ...]:
+        """Both accuracies with their intervals, and the decision."""
+        accuracies = []
+        for name, right in (("photos alone", self.without), ("with generated pictures", self.with_them)):
+            low, high = wilson_interval(right, self.photos)
+            share = f"{right / self.photos:.1%} ({low:.1%} to {high:.1%})"
+            accuracies.append(f"{name}: {share} of {self.photos:,} photos held out are right")
+        low, high = self.interval
+        return (
+            *accuracies,
+            f"{self.generated:,} generated pictures beside {self.learnt:,} photos bring {100 * self.gain:+.1f} points "
+            f"({100 * low:+.1f} to {100 * high:+.1f}): {self.decision}",
+        )
 
     def values(self) -> dict[str, Any]:
         """As JSON values."""
@@ -139,7 +161,8 @@ def train_with_synthetic(
             interval=interval,
         )
         write_whole(out / REPORT, (json.dumps(found.values(), indent=2) + "\n").encode())
-        return _leave(out / (WITH if found.kept else WITHOUT) / "bundle", out / "bundle"), found
+        better = out / (WITH if found.kept else WITHOUT) / "bundle"
+        return _leave(better, out / "bundle", _section(found, sampler.bundle.name)), found
     except OSError as error:
         raise not_written(out, error) from error
 
@@ -280,12 +303,20 @@ def _hits(bundle: Bundle, judged: Sequence[Entry]) -> NDArray[np.bool_]:
     return np.array([bool(said.get(entry.path, False)) for entry in judged])
 
 
-def _leave(better: Path, out: Path) -> Bundle:
-    """A copy of the better model, whole or not there at all."""
+def _section(found: Gain, generator: str) -> str:
+    """What the card of the model tells of the comparison, as Markdown."""
+    said = "\n".join(f"- {sentence[0].upper()}{sentence[1:]}." for sentence in found.sentences())
+    return f"\n## With and without pictures of {printable(generator)}\n\n{said}\n"
+
+
+def _leave(better: Path, out: Path, section: str) -> Bundle:
+    """A copy of the better model with one more section in its card, whole or not there at all."""
     made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         shutil.copytree(better, made, dirs_exist_ok=True)
         made.chmod(0o755)  # mkdtemp's 0700 would hide a model in a shared folder
+        with (made / CARD).open("a", encoding="utf-8") as card:
+            card.write(section)
         move_into_place(made, out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
