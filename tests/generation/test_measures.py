@@ -10,7 +10,6 @@ from veduta.generation.measures import (
     diversity_within,
     frechet_distance,
     kernel_distance,
-    nearest,
     precision_and_recall,
     unit,
 )
@@ -38,14 +37,6 @@ def test_one_picture_for_each_class_has_none_within_them() -> None:
     assert diversity(rows) > 0.5
     assert diversity_within(rows, targets) == pytest.approx(0, abs=1e-6)
     assert diversity_within(_normal(3), np.arange(3)) == 0  # nothing to compare
-
-
-def test_the_nearest_of_others_is_found_with_its_distance() -> None:
-    others = _normal(3000, 12, 1)
-    rows = others[[7, 2999, 0]] * 3
-    found = nearest(rows, others)
-    assert found.place.tolist() == [7, 2999, 0]
-    assert found.distance == pytest.approx([0, 0, 0], abs=1e-5)
 
 
 def test_alike_sets_have_no_kernel_distance_and_others_have() -> None:

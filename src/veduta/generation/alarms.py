@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from veduta.evaluation.metrics import wilson_interval
+from veduta.generation.copies import BY_CHANCE
 
 AlarmName = Literal["one_colour", "mode_collapse", "discriminator_wins", "discriminator_lost", "memorising"]
 
@@ -15,8 +16,6 @@ ONE_COLOUR = 0.25
 COLLAPSED = 0.5
 #: The share that a discriminator at 100/0 calls right; below 1 minus that it calls nothing right.
 CERTAIN = 0.995
-#: The share of held-out photos that are closer to a training photo than the limit for copies.
-COPIES = 0.01
 #: In the first steps everything is grey and alike.
 WARM_UP_STEPS = 300
 
@@ -108,12 +107,12 @@ def alarms(signs: Signs) -> list[Alarm]:
     if signs.closer is not None:
         # One in a hundred is expected, and a few more by chance.
         surely = wilson_interval(signs.closer, signs.pictures)[0]
-        if surely > COPIES:
+        if surely > BY_CHANCE:
             found.append(
                 Alarm(
                     "memorising",
                     surely,
-                    COPIES,
+                    BY_CHANCE,
                     f"{signs.closer:,} of {signs.pictures:,} generated pictures are closer to a training photo than "
                     "one in a hundred held-out photos is: copies. Try more photos, augmentation (--augment), or stop "
                     "earlier.",

@@ -14,15 +14,14 @@ from veduta.datasets.identical import content_names
 from veduta.errors import UsageError
 from veduta.evaluation.metrics import wilson_interval
 from veduta.evaluation.names import match_label
+from veduta.generation.copies import Nearest, Originals
 from veduta.generation.features import FeatureNetwork, prepared
 from veduta.generation.measures import (
     Features,
-    Nearest,
     diversity,
     diversity_within,
     frechet_distance,
     kernel_distance,
-    nearest,
     precision_and_recall,
 )
 from veduta.generation.photos import Photos, pixels_of, read_classes
@@ -63,7 +62,7 @@ class Recognition:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """How close generated pictures come to training photos, as cosine distance of features.
+    """How close generated pictures come to training photos (``veduta.generation.copies``).
 
     ``limit`` is the first percentile of the distances of held-out photos, ``closer`` how many pictures are below it,
     and ``nearest`` for each picture which training photo is the nearest.
@@ -176,7 +175,8 @@ def evaluate_generator(
     order = real.in_turn(np.arange(len(real)), len(real))
     real_pixels, real_targets = real.rgb(order), real.targets[order]
     of_made, of_real = features(sample.pictures, on_picture), features(real_pixels, on_picture)
-    of_training = features(training.rgb(np.arange(len(training))), on_picture)
+    training_pixels = training.rgb(np.arange(len(training)))
+    originals = Originals(training_pixels, features(training_pixels, on_picture))
     on_stage("measuring")
     alike = min(len(real), count)
     kernel, deviation = kernel_distance(of_real, of_made)
@@ -200,7 +200,7 @@ def evaluate_generator(
         real_diversity_within=diversity_within(of_real, real_targets),
         made_recognised=None if judge is None else recognise(judge, sample.pictures, sample.targets, labels),
         real_recognised=None if judge is None else recognise(judge, real_pixels, real_targets, labels),
-        copies=_copies(of_made, of_real, of_training),
+        copies=_copies(originals, originals.limit(real_pixels, of_real), sample.pictures, of_made),
         sample=sample,
         training_photos=training,
         real_photos=real,
@@ -268,7 +268,6 @@ def _photos(
     return part(data, True), part(data if held_out is None else held_out, False)
 
 
-def _copies(made: Features, real: Features, training: Features) -> Copies:
-    limit = float(np.percentile(nearest(real, training).distance, 1))
-    found = nearest(made, training)
+def _copies(originals: Originals, limit: float, pictures: NDArray[np.uint8], features: Features) -> Copies:
+    found = originals.nearest(pictures, features)
     return Copies(limit, int((found.distance < limit).sum()), float(found.distance.min()), found)

@@ -7,7 +7,6 @@ and recall are those of Kynkäänniemi et al. 2019, on scikit-learn's neighbours
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,6 @@ _SUBSETS, _SUBSET_SIZE = 100, 200
 _NEIGHBOURS = 3
 # Rows of a matrix of distances that are computed at once.
 _ROWS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Of n pictures the most similar one among others: its place and the cosine distance to it, ``[n]`` each."""
-
-    place: NDArray[np.int64]
-    distance: NDArray[np.float32]
 
 
 def unit(features: Features) -> Features:
@@ -50,19 +41,6 @@ def diversity_within(features: Features, targets: NDArray[np.int64]) -> float:
     """``diversity`` of the pictures of each class with two or more, their mean over the classes."""
     found = [diversity(features[targets == target]) for target in np.unique(targets) if (targets == target).sum() > 1]
     return float(np.mean(found)) if found else 0.0
-
-
-def nearest(features: Features, others: Features) -> Nearest:
-    """For each row of ``features`` the most similar of ``others``."""
-    known = unit(others)
-    places, distances = [], []
-    for first in range(0, len(features), _ROWS):
-        similarity = unit(features[first : first + _ROWS]) @ known.T
-        place = similarity.argmax(axis=1)
-        places.append(place)
-        # Rounding makes equals a little more than alike.
-        distances.append(np.maximum(1 - np.take_along_axis(similarity, place[:, np.newaxis], axis=1)[:, 0], 0))
-    return Nearest(np.concatenate(places).astype(np.int64), np.concatenate(distances).astype(np.float32))
 
 
 def precision_and_recall(real: Features, made: Features) -> tuple[float, float]:

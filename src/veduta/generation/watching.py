@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from veduta.generation.alarms import Alarm, Signs, alarms
+from veduta.generation.copies import Originals
 from veduta.generation.export import to_pixels
 from veduta.generation.features import FeatureNetwork
 from veduta.generation.latents import fixed_latents
 from veduta.generation.loop import one_hot
-from veduta.generation.measures import Features, diversity, diversity_within, nearest
+from veduta.generation.measures import diversity, diversity_within
 from veduta.generation.photos import Photos
 from veduta.generation.under_way import UnderWay
 
@@ -30,12 +31,12 @@ _ENOUGH = 20
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What generated pictures are held against: features of training photos, and figures of as many photos.
+    """What generated pictures are held against: the training photos, and figures of as many photos.
 
     ``limit`` is the distance to the nearest training photo below which one in a hundred held-out photos is.
     """
 
-    training: Features
+    training: Originals
     contrast: float
     diversity: float
     within: float
@@ -54,16 +55,16 @@ class Look:
 def make_reference(photos: Photos, features: FeatureNetwork, on_photo: Callable[[int, int], None]) -> Reference:
     """Look at the photos once, before a training."""
     places = photos.in_turn(photos.training, _COMPARED)
-    training = features(photos.rgb(places), on_photo)
+    pixels = photos.rgb(places)
+    training = features(pixels, on_photo)
+    originals = Originals(pixels, training)
     # As many as are generated, of the classes in turn as these are: few photos are more alike than many.
     some = slice(LOOKED_AT)
-    held_out = photos.in_turn(np.flatnonzero(photos.held_out), _COMPARED)
-    limit = None
-    if len(held_out) >= _ENOUGH:
-        limit = float(np.percentile(nearest(features(photos.rgb(held_out), on_photo), training).distance, 1))
+    unseen = photos.rgb(photos.in_turn(np.flatnonzero(photos.held_out), _COMPARED))
+    limit = originals.limit(unseen, features(unseen, on_photo)) if len(unseen) >= _ENOUGH else None
     return Reference(
-        training,
-        _contrast(photos.rgb(places[some])),
+        originals,
+        _contrast(pixels[some]),
         diversity(training[some]),
         diversity_within(training[some], photos.targets[places[some]]),
         limit,
@@ -74,7 +75,7 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
     """Generate from fixed seeds, measure, and ring what must ring."""
     pictures = make_pictures(going)
     seen, tally = features(pictures), going.tally
-    distances = nearest(seen, reference.training).distance
+    distances = reference.training.nearest(pictures, seen).distance
     signs = Signs(
         step=going.step,
         contrast=_relative(_contrast(pictures), reference.contrast),
@@ -94,6 +95,7 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         "discriminator_loss": tally.mean("discriminator_loss"),
         "real_right": signs.real_right,
         "made_right": signs.made_right,
+        "changed": going.probability if going.preset.changes else 0.0,
         "contrast": signs.contrast,
         "diversity": signs.diversity,
         "diversity_within_classes": signs.within,
