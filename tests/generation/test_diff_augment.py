@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from veduta.generation.diff_augment import diff_augment
+from veduta.generation.diff_augment import diff_augment, next_probability
 from veduta.generation.presets import ALL_CHANGES
 
 
@@ -47,6 +47,24 @@ def test_a_moved_picture_is_the_same_elsewhere_and_grey_where_there_was_none() -
     for picture, wide in zip(moved, padded, strict=True):
         windows = wide.unfold(1, 32, 1).unfold(2, 32, 1)
         assert any(torch.equal(windows[:, top, left], picture) for top in range(9) for left in range(9))
+
+
+@pytest.mark.parametrize("change", ALL_CHANGES)
+def test_of_many_pictures_the_share_that_is_asked_for_is_changed(change: str) -> None:
+    pictures = _pictures(400, side=8)
+    changed = diff_augment(pictures, [change], _draws(), 0.3)  # type: ignore[list-item]
+    share = (changed != pictures).flatten(1).any(dim=1).float().mean()
+    # A shift by nothing at all, or a square that is wholly outside, changes none.
+    assert 0.2 < float(share) < 0.36
+    assert diff_augment(pictures, ALL_CHANGES, _draws(), 0.0) is pictures
+
+
+def test_changes_come_while_too_many_photos_are_called_real_and_go_again() -> None:
+    assert next_probability(0.5, 0.81, 0.8, 16) == pytest.approx(0.5 + 16 / 100_000)
+    assert next_probability(0.5, 0.79, 0.8, 16) == pytest.approx(0.5 - 16 / 100_000)
+    assert next_probability(1.0, 1.0, 0.8, 16) == 1.0
+    assert next_probability(0.0, 0.5, 0.8, 16) == 0.0
+    assert next_probability(1.0, 0.5, None, 16) == 1.0
 
 
 def test_at_most_a_quarter_is_cut_out() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from veduta.datasets.identical import content_names
 from veduta.errors import TrainingDiverged, TrainingError, UsageError
-from veduta.generation import loop, under_way
+from veduta.generation import diff_augment, loop, under_way
 from veduta.generation.alarms import Alarm
 from veduta.generation.photos import read_photos
 from veduta.generation.presets import ALL_CHANGES, PRESETS, Preset
@@ -25,7 +25,7 @@ from veduta.training.run_folder import RunFolder
 
 from .tiny import PRESET, Features, train, write_photos
 
-FASTGAN = replace(PRESETS["fastgan"], filters=4, latent=8, batch_size=8)
+FASTGAN = replace(PRESETS["fastgan"], filters=4, latent=8, batch_size=8, change_above=0.5)
 DENSE = replace(PRESETS["dense"], filters=8, side=32, latent=8, batch_size=8)
 R1 = replace(PRESET, changes=ALL_CHANGES, r1=1.0, spectral_norm=True)
 
@@ -73,16 +73,21 @@ def test_a_run_leaves_samples_curves_log_and_a_bundle(photos: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("preset", [PRESET, FASTGAN, DENSE, R1], ids=["dcgan", "fastgan", "dense", "r1"])
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
-    photos: Path, tmp_path: Path, preset: Preset
+    photos: Path, tmp_path: Path, preset: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So that a few steps are enough for many to be changed.
+    monkeypatch.setattr(diff_augment, "_PHOTOS_TO_ALL", 32)
     train(photos, tmp_path / "whole", 4, preset=preset)
     train(photos, tmp_path / "parted", 2, preset=preset)
     train(photos, tmp_path / "parted", 4, preset=preset)
     whole, parted = _checkpoint(tmp_path / "whole"), _checkpoint(tmp_path / "parted")
-    for name in ("generator", "discriminator", "averaged", "generator_optimizer", "discriminator_optimizer"):
+    networks = ("generator", "discriminator", "averaged", "generator_optimizer", "discriminator_optimizer")
+    for name in (*networks, "probability"):
         assert _same(whole[name], parted[name]), name
     without_time = [{**row, "minutes": 0} for row in _rows(tmp_path / "whole")]
     assert without_time == [{**row, "minutes": 0} for row in _rows(tmp_path / "parted")]
+    adaptive = preset.change_above is not None
+    assert (len({row["changed"] for row in without_time}) > 1) is adaptive
     graphs = [(tmp_path / run / "bundle" / "model.onnx").read_bytes() for run in ("whole", "parted")]
     assert graphs[0] == graphs[1]
 

@@ -30,6 +30,8 @@ def draw_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     draw(losses, "discriminator_loss", _ORANGE, "discriminator's loss")
     draw(right, "real_right", _BLUE, "photos called real")
     draw(right, "made_right", _ORANGE, "pictures called generated")
+    if any(row["changed"] for row in rows):
+        draw(right, "changed", _GREEN, "changed before that")
     draw(alike, "diversity", _GREEN, "diversity, of photos'")
     draw(alike, "contrast", _PINK, "contrast, of photos'")
     alike.axhline(COLLAPSED, color=_GREEN, linestyle=":", linewidth=1)

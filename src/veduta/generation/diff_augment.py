@@ -2,6 +2,7 @@
 
 A discriminator that sees few photos soon knows them by heart. Changing photos alone would teach the generator to make
 changed ones; changing what it makes as well, with gradients that pass, does not (Zhao et al. 2020, arXiv:2006.10738).
+How many pictures are changed may follow from how well it knows the photos (Karras et al. 2020, arXiv:2006.06676).
 """
 
 from __future__ import annotations
@@ -16,19 +17,38 @@ from veduta.generation.presets import Change
 
 # As in the paper: an eighth of the side to each direction, a square of half of the side.
 _SHIFT, _CUT = 1 / 8, 1 / 2
+# Photos until all are changed that were not at all, at the earliest.
+_PHOTOS_TO_ALL = 100_000
 
 
-def diff_augment(pictures: Tensor, changes: Sequence[Change], draws: torch.Generator) -> Tensor:
-    """Pictures float ``[n, channels, side, side]`` from -1 to 1, each changed in its own way as ``draws`` say."""
-    for change in changes:
+def diff_augment(
+    pictures: Tensor, changes: Sequence[Change], draws: torch.Generator, probability: float = 1.0
+) -> Tensor:
+    """Pictures float ``[n, channels, side, side]`` from -1 to 1, each changed in its own way as ``draws`` say.
+
+    Each of the ``changes`` comes to a picture with ``probability``.
+    """
+    for change in changes if probability > 0 else ():
         match change:
             case "colour":
-                pictures = _colour(pictures, draws)
+                changed = _colour(pictures, draws)
             case "translation":
-                pictures = _translate(pictures, draws)
+                changed = _translate(pictures, draws)
             case "cutout":
-                pictures = _cut_out(pictures, draws)
+                changed = _cut_out(pictures, draws)
+        pictures = changed if probability >= 1 else torch.where(_each(pictures, draws) < probability, changed, pictures)
     return pictures
+
+
+def next_probability(probability: float, real_right: float, above: float | None, photos: int) -> float:
+    """That of a change after a batch of ``photos``, of which the discriminator called the share ``real_right`` real.
+
+    It rises where that share is ``above`` what it should be, else it falls; without such a limit it stays.
+    """
+    if above is None:
+        return probability
+    step = photos / _PHOTOS_TO_ALL
+    return min(1.0, max(0.0, probability + (step if real_right > above else -step)))
 
 
 def _colour(pictures: Tensor, draws: torch.Generator) -> Tensor:

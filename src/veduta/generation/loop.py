@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from veduta.errors import TrainingDiverged
-from veduta.generation.diff_augment import diff_augment
+from veduta.generation.diff_augment import diff_augment, next_probability
 from veduta.generation.discriminator import SelfSupervisedDiscriminator
 from veduta.generation.losses import discriminator_loss, generator_loss, r1_penalty
 from veduta.generation.photos import Photos
@@ -59,8 +59,9 @@ def _step(going: UnderWay) -> None:
     real, classes = (each.to(device) for each in draw_photos(going.photos, preset, draws))
     latents, wanted = (each.to(device) for each in draw_latents(going.photos, preset, draws))
     made = going.making(latents, wanted)
-    _teach_discriminator(going, (real, classes), (made.detach(), wanted), draws)
+    real_right = _teach_discriminator(going, (real, classes), (made.detach(), wanted), draws)
     _teach_generator(going, made, wanted, draws)
+    going.probability = next_probability(going.probability, real_right, preset.change_above, len(real))
     going.averaged.update_parameters(going.generator)
     going.step += 1
     going.tally.steps += 1
@@ -68,13 +69,16 @@ def _step(going: UnderWay) -> None:
 
 def _teach_discriminator(
     going: UnderWay, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], draws: torch.Generator
-) -> None:
-    """To tell ``real`` pictures from ``made`` ones, each given with its class, and to remember what it saw."""
+) -> float:
+    """To tell ``real`` pictures from ``made`` ones, each given with its class, and to remember what it saw.
+
+    Gives the share of the real ones that it called real.
+    """
     preset = going.preset
     going.discriminator.requires_grad_(True)
-    seen = diff_augment(real[0], preset.changes, draws)
+    seen = diff_augment(real[0], preset.changes, draws, going.probability)
     of_real = going.judging(seen, real[1])
-    of_made = going.judging(diff_augment(made[0], preset.changes, draws), made[1])
+    of_made = going.judging(diff_augment(made[0], preset.changes, draws, going.probability), made[1])
     loss = told = discriminator_loss(preset.loss, of_real.logits, of_made.logits)
     if preset.reconstruction and isinstance(going.discriminator, SelfSupervisedDiscriminator):
         quarter = int(torch.randint(0, 4, (), generator=draws))
@@ -85,14 +89,16 @@ def _teach_discriminator(
         loss = loss + preset.r1 / 2 * _R1_EVERY * _penalty(going, seen, real[1])
     _descend(going, "discriminator", loss, going.discriminator_optimizer)
     going.tally.discriminator_loss += float(told.detach())
-    going.tally.real_right += _share(of_real.logits > 0)
+    real_right = _share(of_real.logits > 0)
+    going.tally.real_right += real_right
     going.tally.made_right += _share(of_made.logits < 0)
+    return real_right
 
 
 def _teach_generator(going: UnderWay, made: Tensor, wanted: Tensor, draws: torch.Generator) -> None:
     """To make what the discriminator, as it is now, calls real; ``made`` still knows how it was made."""
     going.discriminator.requires_grad_(False)
-    judged = going.judging(diff_augment(made, going.preset.changes, draws), wanted)
+    judged = going.judging(diff_augment(made, going.preset.changes, draws, going.probability), wanted)
     loss = generator_loss(going.preset.loss, judged.logits)
     _descend(going, "generator", loss, going.generator_optimizer)
     going.tally.generator_loss += float(loss.detach())

@@ -225,6 +225,7 @@ def _start(
         generator_optimizer=of_generator,
         discriminator_optimizer=of_discriminator,
         averaged=averaged.to(fabric.device),
+        probability=0.0 if preset.change_above is not None else 1.0,
     )
     if saved is not None:
         restore(going, saved, folder)

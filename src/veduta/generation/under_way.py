@@ -38,7 +38,11 @@ class Tally:
 
 @dataclass(slots=True)
 class UnderWay:
-    """A training under way: its parts, and where it is. ``seconds`` is the time of its steps, over all processes."""
+    """A training under way: its parts, and where it is.
+
+    ``probability`` is that of each change of a picture before it is judged; ``seconds`` is the time of the steps, over
+    all processes.
+    """
 
     preset: Preset
     photos: Photos
@@ -53,6 +57,7 @@ class UnderWay:
     generator_optimizer: Any
     discriminator_optimizer: Any
     averaged: AveragedModel
+    probability: float
     step: int = 0
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
@@ -104,6 +109,7 @@ def save(going: UnderWay, folder: RunFolder) -> None:
         "begun_with": going.begun_with,
         "precision": going.precision,
         **going.states(),
+        "probability": going.probability,
         "step": going.step,
         "seconds": going.seconds,
         "history": going.history,
@@ -121,7 +127,7 @@ def load_checkpoint(folder: RunFolder, preset: Preset, features: str) -> dict[st
         return None
     saved = folder.load(CHECKPOINT)
     folder.check_kind(saved, KIND)
-    lacking = {"schedule", "begun_with", "precision", "step", "seconds", "history"} - saved.keys()
+    lacking = {"schedule", "begun_with", "precision", "probability", "step", "seconds", "history"} - saved.keys()
     if lacking:
         raise TrainingError(f"the checkpoint in {folder.path} lacks its {sorted(lacking)[0]}; name another folder.")
     before = saved["schedule"].get("network")
@@ -143,5 +149,5 @@ def restore(going: UnderWay, saved: Mapping[str, Any], folder: RunFolder) -> Non
         raise TrainingError(
             f"the checkpoint in {folder.path} is of other networks; name another folder for this training."
         ) from error
-    going.step, going.seconds = saved["step"], saved["seconds"]
+    going.probability, going.step, going.seconds = saved["probability"], saved["step"], saved["seconds"]
     going.history = list(saved["history"])
