@@ -182,6 +182,15 @@ def test_what_is_no_checkpoint_is_told(photos: Path, tmp_path: Path) -> None:
             train(photos, tmp_path, 4)
 
 
+def test_a_checkpoint_that_does_not_say_how_many_pictures_were_changed_is_told(photos: Path, tmp_path: Path) -> None:
+    train(photos, tmp_path, 2)
+    state = _checkpoint(tmp_path)
+    del state["probability"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="lacks its probability; name another folder"):
+        train(photos, tmp_path, 4)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,10 +76,10 @@ class Gain:
     @property
     def decision(self) -> str:
         """What follows from the interval, in words."""
-        low, high = self.interval
-        if low > 0:
+        if self.kept:
             return "they are kept"
-        return "they are not kept, for they do harm" if high < 0 else "they are not kept, for it may be chance"
+        harm = self.interval[1] < 0
+        return "they are not kept, for they do harm" if harm else "they are not kept, for it may be chance"
 
     def sentences(self) -> tuple[str, ...]:
         """Both accuracies with their intervals, and the decision."""
