@@ -48,7 +48,7 @@ def _rows(count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 def _session(folder: Path, graph: bytes) -> GeneratorSession:
     (folder / "model.onnx").write_bytes(graph)
-    return GeneratorSession(folder / "model.onnx", 1)
+    return GeneratorSession(folder / "model.onnx", 8, 1)
 
 
 def test_each_row_is_its_own_picture_however_many_are_asked_for(tmp_path: Path) -> None:
@@ -79,8 +79,13 @@ def test_pictures_of_another_side_than_the_file_claims_are_refused(tmp_path: Pat
         tmp_path / "g", name="g", kind="generator", graph=_graph(side=16, told=8), heads=[], card="",
         preprocessing=Preprocessing("stretch", ((8, 8),)), generator=GeneratorSpec(4, 8, labels),
     )  # fmt: skip
-    with pytest.raises(BundleIncompatible, match=r"makes pictures of 16 by 16 pixels, not of 8|can't run it"):
+    with pytest.raises(BundleIncompatible, match=r"gives u8 \[1,16,16,3\] in place of pictures, uint8 \[1, 8, 8, 3\]"):
         Sampler(bundle, 1).sample(2)
+
+
+def test_pictures_that_would_fill_the_memory_are_refused_before_one_is_made(tmp_path: Path) -> None:
+    with pytest.raises(BundleIncompatible, match=r"gives u8 \[1,30000,30000,3\] in place of pictures"):
+        _session(tmp_path, _graph(side=30_000, told=8)).run(*_rows(64))
 
 
 def test_a_number_that_is_none_gives_a_picture_all_the_same(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def check_parity(graph: PictureGraph, path: Path, latents: Tensor, classes: Tens
     """
     with torch.inference_mode():
         expected = graph(latents, classes).numpy().astype(np.int16)
-    found = GeneratorSession(path).run(latents.numpy(), classes.numpy()).astype(np.int16)
+    found = GeneratorSession(path, expected.shape[1]).run(latents.numpy(), classes.numpy()).astype(np.int16)
     difference = np.abs(found - expected)
     most, mean = int(difference.max()), float(difference.mean())
     if most > MOST_OFF or not mean <= MEAN_OFF:

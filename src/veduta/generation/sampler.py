@@ -42,7 +42,7 @@ class Sampler:
             )
         self.bundle = bundle
         self.spec: GeneratorSpec = bundle.generator
-        self._session = GeneratorSession(bundle.graph, threads)
+        self._session = GeneratorSession(bundle.graph, self.spec.side, threads)
 
     @classmethod
     def load(cls, model: str | Path, threads: int | None = None) -> Sampler:
@@ -74,7 +74,7 @@ class Sampler:
 
         Raises UsageError for a class that it does not know, or a number that can't be meant.
         """
-        self._check(count, 1)
+        self._check(count, 1, seed)
         targets = self.targets(count, classes, first)
         latents = fixed_latents(self.spec.latent, count, seed, first)
         return Sample(self.make(latents, self._rows(targets)), targets)
@@ -89,16 +89,18 @@ class Sampler:
 
         Raises UsageError for a class that it does not know, or fewer than two steps.
         """
-        self._check(steps, 2)
+        self._check(steps, 2, *seeds)
         start, end = (fixed_latents(self.spec.latent, 1, seed)[0] for seed in seeds)
         both = self._rows(np.array([self.place_of(name) for name in classes]))
         shares = np.linspace(0, 1, steps, dtype=np.float32)[:, np.newaxis]
         return self.make(between(start, end, steps), (1 - shares) * both[0] + shares * both[1])
 
-    def _check(self, count: int, least: int) -> None:
+    def _check(self, count: int, least: int, *seeds: int) -> None:
         most = MOST_BYTES // (3 * self.spec.side**2)
         if not least <= count <= most:
             raise UsageError(f"{count:,} pictures can't be made at once; give a number from {least} to {most:,}.")
+        if min(seeds) < 0:
+            raise UsageError(f"the seed {min(seeds)} can't be drawn from; give 0 or more (--seed).")
 
     def _rows(self, targets: NDArray[np.int64]) -> NDArray[np.float32]:
         rows = np.zeros((len(targets), len(self.labels)), np.float32)
@@ -107,10 +109,4 @@ class Sampler:
 
     def make(self, latents: Latents, classes: NDArray[np.float32]) -> Pictures:
         """Pictures of latent numbers ``[n, latent]`` and classes ``[n, labels]``, rows that sum to 1."""
-        made = self._session.run(latents, classes)
-        if made.shape[1:3] != (self.spec.side, self.spec.side):
-            raise BundleIncompatible(
-                f"{self.bundle.graph}: makes pictures of {made.shape[2]} by {made.shape[1]} pixels, not of "
-                f"{self.spec.side}; export the generator anew."
-            )
-        return made
+        return self._session.run(latents, classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,11 @@ class GeneratorSession:
 
     Each picture is one inference request, as each photo is in ``Session``: it depends neither on its neighbours nor on
     the number of threads. ``threads`` None takes all that the process may use. The graph is compiled by the first
-    ``run``, in float32.
+    ``run``, in float32. ``side`` is that of its pictures in pixels: a graph of others is not run.
     """
 
-    def __init__(self, graph: Path, threads: int | None = None) -> None:
-        self.graph = Path(graph)
+    def __init__(self, graph: Path, side: int, threads: int | None = None) -> None:
+        self.graph, self.side = Path(graph), side
         self.threads = checked_threads(threads)
         self._lock = threading.Lock()
         self._compiled: Compiled | None = None
@@ -44,11 +45,6 @@ class GeneratorSession:
             made = compiled.run(*(given[name] for name in self._order))[PICTURES]
         except Exception as error:  # the runtime's own classes of errors are not public
             raise self._refused(error) from error
-        if made.dtype != np.uint8 or made.ndim != 4 or made.shape[3] != 3:
-            raise BundleIncompatible(
-                f"{self.graph}: gives {made.dtype} {list(made.shape)} in place of uint8 [n, side, side, 3]; export the "
-                "generator anew."
-            )
         return made
 
     def _compile(self, latent: int, classes: int) -> Compiled:
@@ -63,10 +59,25 @@ class GeneratorSession:
             model = core.read_model(self.graph)
             model.reshape({LATENTS: [1, latent], CLASSES: [1, classes]})
             self._order = [each.any_name for each in model.inputs]
+            self._check(model.output(PICTURES))
             compiled = core.compile_model(model, "CPU", settings)
             return Compiled(compiled, (PICTURES,), 2 * self.threads)
+        except BundleIncompatible:
+            raise
         except Exception as error:  # the runtime's own classes of errors are not public
             raise self._refused(error) from error
+
+    def _check(self, output: Any) -> None:
+        """Raises BundleIncompatible for other pictures than the bundle tells of, which could fill the memory.
+
+        What the file says of them is not what the graph computes.
+        """
+        found = f"{output.element_type.get_type_name()} {output.partial_shape}"
+        if found != f"u8 [1,{self.side},{self.side},3]":
+            raise BundleIncompatible(
+                f"{self.graph}: gives {found} in place of pictures, uint8 [1, {self.side}, {self.side}, 3]; export the "
+                "generator anew."
+            )
 
     def _refused(self, error: Exception) -> BundleIncompatible:
         return BundleIncompatible(f"{self.graph}: OpenVINO can't run it ({told(error)}); export the generator anew.")
