@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ pytest.importorskip("sklearn", reason="the extra learn is not installed")
 
 import veduta
 from veduta.datasets.identical import content_names
-from veduta.datasets.manifest import read_manifest
+from veduta.datasets.manifest import read_data, read_manifest, write_manifest
 from veduta.errors import UsageError
 from veduta.generation import sampler as sampling
 from veduta.models.bundle import Bundle, GeneratorSpec
@@ -30,7 +31,7 @@ Said = Callable[[str], tuple[int, int, int]]
 class Painter:
     """In place of a generator: it paints each class in the colour that it is told."""
 
-    def __init__(self, colour: Said, classes: tuple[str, ...], learnt: tuple[str, ...] = ()) -> None:
+    def __init__(self, colour: Said, classes: tuple[str, ...], learnt: tuple[str, ...]) -> None:
         self.spec = GeneratorSpec(4, 16, tuple(Label(name, name) for name in classes), learnt=learnt)
         self.name = "painter"
         self.colour, self.labels, self.asked = colour, classes, 0
@@ -60,7 +61,9 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def paint(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Painter]:
     def make(
-        colour: Said = COLOURS.__getitem__, classes: tuple[str, ...] = tuple(COLOURS), learnt: tuple[str, ...] = ()
+        colour: Said = COLOURS.__getitem__,
+        classes: tuple[str, ...] = tuple(COLOURS),
+        learnt: tuple[str, ...] = ("0123456789abcdef",),
     ) -> Painter:
         painter = Painter(colour, classes, learnt)
         monkeypatch.setattr(synthetic.Sampler, "load", lambda _name: painter)
@@ -181,6 +184,50 @@ def test_photos_that_the_generator_learnt_from_never_judge(
         train_with_synthetic(photos, tmp_path / "run2", "painter", _train)
     with pytest.raises(UsageError, match="is one that places100 learnt from"):
         train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=_copy(photos, tmp_path))
+
+
+def test_a_generator_that_does_not_tell_what_it_learnt_from_is_refused(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint(learnt=())
+    with pytest.raises(UsageError, match="places100 does not tell which photos it learnt from"):
+        train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+
+
+def test_photos_of_one_group_judge_or_are_learnt_whatever_their_classes(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint()
+    manifest = read_data(photos)
+    # A film that shows red and green, and one of seven blue photos.
+    film = {path.name for path in sorted((photos / "red").iterdir())[:4]}
+    grouped = manifest.changed(
+        lambda _, entry: replace(
+            entry,
+            group={"red": "film", "green": "film", "blue": "other"}[entry.labels[0]]
+            if Path(entry.path).name in film or (entry.labels[0] == "blue" and Path(entry.path).name < "7.png")
+            else "",
+        )
+    )
+    write_manifest(tmp_path / "set.csv", grouped)
+    _, found = train_with_synthetic(tmp_path / "set.csv", tmp_path / "run", "painter", _train)
+    entries = read_manifest(tmp_path / "run" / "photos-alone" / "set.csv").entries
+    assert len({entry.split for entry in entries if entry.group == "film"}) == 1
+    assert {entry.split for entry in entries if entry.group == "other"} == {""}
+    assert {entry.labels[0] for entry in entries if entry.split == "test"} == set(COLOURS)
+    assert found.photos >= 3
+
+
+def test_a_class_whose_photos_belong_together_is_told(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter]
+) -> None:
+    paint()
+    whole = read_data(photos).changed(
+        lambda _, entry: replace(entry, group="film" if entry.labels[0] == "blue" else "")
+    )
+    write_manifest(tmp_path / "set.csv", whole)
+    with pytest.raises(UsageError, match=r"of 10 photos of blue none can judge while 2 that do not belong.*--judge-by"):
+        train_with_synthetic(tmp_path / "set.csv", tmp_path / "run", "painter", _train)
 
 
 def _copy(photos: Path, tmp_path: Path) -> Path:

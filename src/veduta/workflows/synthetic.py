@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from veduta.datasets.identical import content_names, join_groups
 from veduta.datasets.manifest import Entry, Manifest, write_manifest
 from veduta.datasets.problems import check_trainable
+from veduta.datasets.split import split_manifest
 from veduta.errors import TrainingError, UsageError
 from veduta.evaluation.answers import ask
 from veduta.evaluation.labelled_set import read_labelled_set
@@ -45,6 +46,8 @@ REPORT, WITHOUT, WITH, PICTURES = "synthetic.json", "photos-alone", "with-synthe
 
 # Of the photos, where nothing says which are to judge by.
 _TEST_SHARE = 0.2
+# A class of fewer photos, or groups of photos, can't be trained on: some are held out on the way.
+_LEAST = 2
 # Pictures that are made at once.
 _AT_ONCE = 256
 
@@ -138,33 +141,35 @@ def train_with_synthetic(
         raise TrainingError("a training with generated pictures runs in one process; start it without torchrun.")
     check_target(out / "bundle", replace=True)
     sampler = Sampler.load(generator)
-    manifest, judged = _divided(data, judge_by, sampler, seed)
-    try:
-        pictures = _pictures(manifest, sampler, share, seed, out / PICTURES, watch)
-        sets = {WITHOUT: manifest, WITH: replace(manifest, entries=(*manifest.entries, *pictures))}
-        hits = {}
-        for name, each in sets.items():
-            watch.begin(f"training, {name.replace('-', ' ')}")
-            (out / name).mkdir(parents=True, exist_ok=True)
-            write_manifest(out / name / "set.csv", each)
-            bundle = train(out / name / "set.csv", out / name)
-            assert bundle is not None  # one process
-            hits[name] = _hits(bundle, judged)
-        gain, interval = paired_difference(hits[WITHOUT], hits[WITH])
-        found = Gain(
-            photos=len(judged),
-            learnt=sum(entry.split != "test" for entry in manifest.kept),
-            generated=len(pictures),
-            without=int(hits[WITHOUT].sum()),
-            with_them=int(hits[WITH].sum()),
-            gain=gain,
-            interval=interval,
+    if not sampler.spec.learnt:
+        raise UsageError(
+            f"{sampler.bundle.name} does not tell which photos it learnt from, so none can be said to be new to it; "
+            "use one that `veduta generate train` left."
         )
-        write_whole(out / REPORT, (json.dumps(found.values(), indent=2) + "\n").encode())
-        better = out / (WITH if found.kept else WITHOUT) / "bundle"
-        return _leave(better, out / "bundle", _section(found, sampler.bundle.name)), found
-    except OSError as error:
-        raise not_written(out, error) from error
+    manifest, judged = _divided(data, judge_by, sampler, seed)
+    pictures = _pictures(manifest, sampler, share, seed, out / PICTURES, watch)
+    sets = {WITHOUT: manifest, WITH: replace(manifest, entries=(*manifest.entries, *pictures))}
+    hits = {}
+    for name, each in sets.items():
+        watch.begin(f"training, {name.replace('-', ' ')}")
+        # Makes the folder, too.
+        write_manifest(out / name / "set.csv", each)
+        bundle = train(out / name / "set.csv", out / name)
+        assert bundle is not None  # one process
+        hits[name] = _hits(bundle, judged)
+    gain, interval = paired_difference(hits[WITHOUT], hits[WITH])
+    found = Gain(
+        photos=len(judged),
+        learnt=sum(entry.split != "test" for entry in manifest.kept),
+        generated=len(pictures),
+        without=int(hits[WITHOUT].sum()),
+        with_them=int(hits[WITH].sum()),
+        gain=gain,
+        interval=interval,
+    )
+    write_whole(out / REPORT, (json.dumps(found.values(), indent=2) + "\n").encode())
+    better = out / (WITH if found.kept else WITHOUT) / "bundle"
+    return _leave(better, out / "bundle", _section(found, sampler.bundle.name)), found
 
 
 def _divided(data: Path, judge_by: Path | None, sampler: Sampler, seed: int) -> tuple[Manifest, list[Entry]]:
@@ -200,35 +205,44 @@ def _check_unknown(judged: Sequence[Entry], known: Collection[str], what: str) -
 
 
 def _with_test(manifest: Manifest, learnt: Collection[str], seed: int) -> Manifest:
-    """The set with a fifth of each class for testing, of the photos that no generator and no copy of them knows."""
+    """The set with a fifth of each class for testing: photos that the generator does not know, nor any of their group.
+
+    Raises UsageError where a class can't be parted so.
+    """
     names = content_names([entry.path for entry in manifest.entries])
     same: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         same.setdefault(name or f"\0{place}", []).append(place)
     groups = join_groups([entry.group for entry in manifest.entries], [each for each in same.values() if len(each) > 1])
     known = {groups[place] for place, name in enumerate(names) if name in learnt and groups[place]}
-    tested: set[int] = set()
-    for number, label in enumerate(manifest.labels):
-        own = [place for place, entry in enumerate(manifest.entries) if not entry.dropped and entry.labels[0] == label]
-        free = [
-            place
-            for place in own
-            if names[place] not in learnt
-            and groups[place] not in known
-            and manifest.entries[place].split != "validation"
-        ]
-        if own and not free:
+    ready = [
+        replace(
+            entry,
+            group=groups[place],
+            split="train" if names[place] in learnt or groups[place] in known or entry.split == "validation" else "",
+        )
+        for place, entry in enumerate(manifest.entries)
+    ]
+    for label in manifest.labels:
+        own = [entry.split for entry in ready if not entry.dropped and entry.labels[0] == label]
+        if own and all(own):
             raise UsageError(
                 f"the generator learnt from all photos of {printable(label)}, and none is left that could tell whether "
                 "its pictures help; name others to judge by (--judge-by)."
             )
-        wanted = max(1, round(_TEST_SHARE * len(own)))
-        order = np.random.default_rng((seed, number)).permutation(len(free))
-        for place in (free[int(each)] for each in order):
-            together = [other for other in free if groups[other] and groups[other] == groups[place]] or [place]
-            if len(tested & set(own)) >= wanted:
-                break
-            tested.update(together)
+    dealt = split_manifest(
+        replace(manifest, entries=tuple(ready)), {"train": 1 - _TEST_SHARE, "test": _TEST_SHARE}, seed
+    )
+    for label in manifest.labels:
+        members = [entry for entry in dealt.kept if entry.labels[0] == label]
+        learnt_from = {entry.group or entry.path for entry in members if entry.split == "train"}
+        if members and (len(learnt_from) < _LEAST or all(entry.split == "train" for entry in members)):
+            raise UsageError(
+                f"of {len(members):,} photos of {printable(label)} none can judge while {_LEAST} that do not belong "
+                "together are learnt from, for they are few, belong together, or the generator knows them; name others "
+                "to judge by (--judge-by)."
+            )
+    tested = {place for place, entry in enumerate(dealt.entries) if not entry.dropped and entry.split == "test"}
     return manifest.changed(lambda place, entry: replace(entry, split="test") if place in tested else entry)
 
 
@@ -278,11 +292,11 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
 
 
 def _written(sampler: Sampler, label: str, count: int, seed: int, folder: Path) -> list[Path]:
-    """``count`` pictures of a class as files; those that are there are whole, and stay."""
+    """``count`` pictures of a class as files; those that are there stay, but for empty ones, left by a power cut."""
     paths = [folder / f"{index:06}.png" for index in range(count)]
     for first in range(0, count, _AT_ONCE):
         some = paths[first : first + _AT_ONCE]
-        if all(path.is_file() for path in some):
+        if all(path.is_file() and path.stat().st_size for path in some):
             continue
         made = sampler.sample(len(some), seed, [label], first).pictures
         for path, picture in zip(some, made, strict=True):
@@ -311,13 +325,16 @@ def _section(found: Gain, generator: str) -> str:
 
 def _leave(better: Path, out: Path, section: str) -> Bundle:
     """A copy of the better model with one more section in its card, whole or not there at all."""
-    made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        shutil.copytree(better, made, dirs_exist_ok=True)
-        made.chmod(0o755)  # mkdtemp's 0700 would hide a model in a shared folder
-        with (made / CARD).open("a", encoding="utf-8") as card:
-            card.write(section)
-        move_into_place(made, out)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            shutil.copytree(better, made, dirs_exist_ok=True)
+            made.chmod(0o755)  # mkdtemp's 0700 would hide a model in a shared folder
+            with (made / CARD).open("a", encoding="utf-8") as card:
+                card.write(section)
+            move_into_place(made, out)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise not_written(out, error) from error
     return Bundle.load(out)
