@@ -88,7 +88,7 @@ def test_a_sample_is_a_marked_set_of_the_classes_that_were_asked_for(
     assert all(Path(entry.path).is_file() for entry in manifest.entries)
     assert b"trainedAlgorithmicMedia" in Path(manifest.entries[0].path).read_bytes()
     assert (tmp_path / "made" / "grid.png").is_file()
-    words = refused(UsageError, "generate", "sample", bundle, "--out", tmp_path / "made")
+    words = refused(UsageError, "generate", "sample", bundle, "--count", 6, "--out", tmp_path / "made")
     assert "is not empty" in words
     words = refused(UsageError, "generate", "sample", bundle, "--class", "beach", "--out", tmp_path / "other")
     assert "makes no 'beach'" in words

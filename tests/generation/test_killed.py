@@ -16,7 +16,7 @@ import torch
 
 from veduta import whole_file
 from veduta.datasets.manifest import read_data
-from veduta.errors import OutputError, VedutaError
+from veduta.errors import OutputError, UsageError, VedutaError
 from veduta.training.run_folder import RunFolder
 from veduta.workflows.sample import write_sample
 
@@ -82,6 +82,21 @@ def test_a_sample_that_is_stopped_is_marked_as_generated_already(
     found = read_data(tmp_path / "made")
     assert all(entry.synthetic for entry in found.entries)
     assert found.photos == ()
+    monkeypatch.undo()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "made").rglob("*.png")}
+    empty = sorted(before)[0]
+    empty.write_bytes(b"")
+    write_sample(tmp_path / "made", generator, count=10)
+    write_sample(tmp_path / "whole", generator, count=10)
+    gone_on, whole = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.png")}
+        for name in ("made", "whole")
+    )
+    assert gone_on == whole
+    with pytest.raises(UsageError, match="not empty"):
+        write_sample(tmp_path / "made", generator, count=11)
+    with pytest.raises(UsageError, match="not empty"):
+        write_sample(tmp_path / "made", generator, count=10, seed=1)
 
 
 def test_a_full_disk_at_a_look_keeps_the_checkpoint_before_and_says_how_to_go_on(

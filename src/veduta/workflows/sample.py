@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from veduta.datasets.manifest import FOLDER_MANIFEST, Entry, Manifest, write_manifest
+from veduta.datasets.manifest import FOLDER_MANIFEST, Entry, Manifest, read_manifest, write_manifest
 from veduta.errors import UsageError
 from veduta.generation.pictures import animation_bytes, grid, plain_png, png_bytes, side_by_side
 from veduta.generation.sampler import Sampler
@@ -41,12 +41,10 @@ def write_sample(
 ) -> Path:
     """Write ``count`` pictures into ``out``, a folder for each class, with a grid and a manifest that marks them.
 
-    Returns the grid's file. Raises UsageError for a class that the generator does not know or a folder that is not
-    empty, BundleError, OutputError.
+    Returns the grid's file. Stopped, the same call goes on; pictures that are there stay. Raises UsageError for a class
+    that the generator does not know or a folder that holds anything else, BundleError, OutputError.
     """
     sampler = Sampler.load(generator, threads)
-    if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty; name a new folder, so that no sample is mixed with another.")
     if not 1 <= count <= MOST:
         raise UsageError(f"{count:,} pictures: give a number from 1 to {MOST:,}.")
     watch.begin("generating pictures")
@@ -58,16 +56,34 @@ def write_sample(
         )
         for place, target in enumerate(sampler.targets(count, classes))
     )
+    begun = out.is_dir() and any(out.iterdir())
+    if begun and not _is_of(out / FOLDER_MANIFEST, entries):
+        raise UsageError(
+            f"{out} is not empty, and holds no sample like this one; name a new folder, so that none is mixed with "
+            "another."
+        )
     # First what marks them: a sample that is stopped is a set of pictures that are missing, not one of photos.
     write_manifest(out / FOLDER_MANIFEST, Manifest("single_label", entries))
     for first in range(0, count, _AT_ONCE):
-        made = sampler.sample(min(_AT_ONCE, count - first), seed, classes, first).pictures
-        for place, picture in enumerate(made, first):
-            write_whole(Path(entries[place].path), png_bytes(picture, sampler.name), sync=False)
-        watch.step(first + len(made), count)
+        some = [Path(entry.path) for entry in entries[first : first + _AT_ONCE]]
+        # Files are whole or not there, but for empty ones, which a power cut leaves.
+        if not all(path.is_file() and path.stat().st_size for path in some):
+            made = sampler.sample(len(some), seed, classes, first).pictures
+            for path, picture in zip(some, made, strict=True):
+                write_whole(path, png_bytes(picture, sampler.name), sync=False)
+        watch.step(first + len(some), count)
     first_ones = sampler.sample(min(count, _IN_GRID), seed, classes).pictures
     write_whole(out / GRID, png_bytes(grid(first_ones, scale=2), sampler.name))
     return out / GRID
+
+
+def _is_of(manifest: Path, entries: Sequence[Entry]) -> bool:
+    """Whether a manifest tells of the same pictures by the same generator."""
+
+    def named(those: Sequence[Entry]) -> list[tuple[object, ...]]:
+        return [(Path(entry.path).name, entry.labels, entry.synthetic) for entry in those]
+
+    return manifest.is_file() and named(read_manifest(manifest).entries) == named(entries)
 
 
 def _place(out: Path, label: str, seed: int, place: int) -> Path:
