@@ -90,7 +90,7 @@ def classics(scale: Scale) -> dict[str, Training]:
 def run(settings: Settings) -> Report:
     """Trainings, their figures, the alarms, the speed of sampling, and the use."""
     report = Report("generation")
-    out = settings.out / "generation"
+    out = settings.out / f"generation-{settings.scale.name}"
     out.mkdir(parents=True, exist_ok=True)
     features = FeatureNetwork(_backbone(out / "mobilenet_v2"))
     found = {
@@ -122,12 +122,8 @@ def _backbone(folder: Path) -> Bundle:
 
 
 def _trained(name: str, training: Training, data: Path, out: Path) -> Bundle:
-    """The generator in the folder of its training, made or gone on with where it is not there."""
+    """The generator of this training: one that is finished is exported anew, one of another preset refused."""
     folder = out / _folder(name)
-    try:
-        return Bundle.load(folder / "bundle")
-    except BundleError:
-        pass
 
     def look(row: dict[str, Any], rung: Sequence[Alarm]) -> None:
         told = ", ".join(alarm.name for alarm in rung)
@@ -206,7 +202,7 @@ def _note(found: Evaluation) -> str:
         f"Diversity is a share of the photos'. Of the photos at this size {found.judge} recognises "
         f"{percent(real.top1.value)} (top-1) and {percent(real.top5.value)} (top-5). Copies are closer to a "
         "training photo than one in a hundred "
-        f"other photos is (distance {found.copies.limit:.3f}; the closest picture {found.copies.closest:.3f})."
+        f"other photos is (distance {found.copies.limit.distance:.3f}; the closest picture {found.copies.closest:.3f})."
     )
 
 
@@ -328,7 +324,7 @@ def few_photos(scale: Scale) -> Manifest:
 
 def _with_held_out(scale: Scale) -> Manifest:
     """The same photos for a generator, with others of the categories held out for its alarms alone."""
-    learnt = {entry.path for entry in few_photos(scale).entries}
+    learnt = {entry.path for entry in few_photos(scale).kept}
     others = select(_only(read_data(DATA / "places100" / "train")), max_per_class=2 * min(FEW, scale.own), seed=1)
     held = [replace(entry, split="validation") for entry in others.kept if entry.path not in learnt]
     entries = [replace(entry, split="train") for entry in few_photos(scale).kept]

@@ -141,4 +141,7 @@ def test_generators_are_trained_judged_and_put_to_use(cache: Path, tmp_path: Pat
     assert len(found["classics"]) == 9
     assert all(0 <= each["precision"] <= 1 for each in found["classics"].values())
     assert min(found["sampling"]) > 1
+    # Others than the few that are learnt from, or copies could not be told.
+    few = next(tmp_path.rglob("few-fastgan/config.json"))
+    assert json.loads(few.read_text())["held_out"] > 0
     assert {"photos_alone", "with_synthetic", "kept"} <= set(found["30 photos a class, transfer"])

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from veduta.generation.copies import Originals
+from veduta.generation.copies import CopyLimit, Originals
 
 from .tiny import FEATURES
 
@@ -56,9 +56,32 @@ def test_blurred_copies_are_below_the_limit_and_other_photos_are_not(
     unseen, copies, others = _scenes(200, 2), np.stack([_blurred(photo) for photo in photos]), _scenes(300, 3)
     limit = originals.limit(unseen, FEATURES(unseen))
     found = originals.nearest(copies, FEATURES(copies))
-    assert (found.distance < limit).all()
+    assert (found.distance < limit.distance).all()
     assert found.place.tolist() == list(range(120))
-    assert (originals.nearest(others, FEATURES(others)).distance < limit).mean() < 0.04
+    assert (originals.nearest(others, FEATURES(others)).distance < limit.distance).mean() < 0.04
+
+
+@pytest.mark.parametrize(("held_out", "rank"), [(20, 1), (100, 1), (101, 2), (400, 4)])
+def test_the_limit_is_the_photo_nearer_than_which_one_in_a_hundred_is(
+    originals: Originals, held_out: int, rank: int
+) -> None:
+    unseen = _scenes(held_out, 2)
+    limit = originals.limit(unseen, FEATURES(unseen))
+    distances = originals.nearest(unseen, FEATURES(unseen)).distance
+    assert (limit.rank, limit.held_out) == (rank, held_out)
+    assert (distances < limit.distance).sum() == rank - 1
+
+
+@pytest.mark.parametrize(("held_out", "rank"), [(20, 1), (270, 3), (400, 4)])
+def test_so_many_by_chance_are_as_likely_as_is_told(held_out: int, rank: int) -> None:
+    # Whatever the distances are, how many of 256 lie below the k-th of n others depends on n and k alone.
+    random, limit = np.random.default_rng(5), CopyLimit(0.1, rank, held_out)
+    below = np.array([
+        (random.random(256) < np.sort(random.random(held_out))[rank - 1]).sum() for _ in range(4000)
+    ])  # fmt: skip
+    assert below.mean() == pytest.approx(256 * limit.by_chance, rel=0.1)
+    for nearer in (0, 1, 5, 12):
+        assert (below >= nearer).mean() == pytest.approx(limit.chance_of(nearer, 256), abs=0.03)
 
 
 def test_where_the_embedding_is_always_the_same_place_and_shape_decide(photos: NDArray[np.uint8]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from veduta.generation.evaluate import evaluate_generator, recognise
 from veduta.generation.photos import read_photos
 from veduta.generation.sampler import Sample, Sampler
 from veduta.recognition.tagger import load
+from veduta.records import Label
 from veduta.workflows.sample import write_sample
 
 from .tiny import FEATURES, write_photos
@@ -50,6 +52,8 @@ def test_given_photos_away_is_called_copies_and_is_as_good_as_photos(
     assert (found.real, found.training) == (80, 44)
     assert found.copies.closest == pytest.approx(0, abs=1e-5)
     assert found.copies.closer == 60
+    assert found.copies.expected == pytest.approx(60 / 81)
+    assert found.copies.chance < 1e-12
     assert found.precision > 0.85
     assert found.relative_diversity == pytest.approx(1, abs=0.2)
     honest = evaluate_generator(Sampler.load(generator), photos, held_out=other, count=60, features=FEATURES)
@@ -88,6 +92,17 @@ def test_the_judge_is_asked_about_classes_that_it_knows_alone() -> None:
     assert (found.top1.count, found.top5.count) == (3, 3)
     assert found.top1.right <= found.top5.right
     assert recognise(judge, pictures, np.zeros(6, np.int64), ("nothing at all",)) is None
+
+
+def test_folders_may_be_called_by_a_class_s_name_or_its_id(generator: Path, photos: Path, tmp_path: Path) -> None:
+    sampler = Sampler.load(generator)
+    named = (Label("n01", "sea"), Label("n02", "wood"))
+    sampler.spec = replace(sampler.spec, labels=named)
+    shutil.copytree(photos, tmp_path / "mixed")
+    (tmp_path / "mixed" / "wood").rename(tmp_path / "mixed" / "n02")
+    found = evaluate_generator(sampler, tmp_path / "mixed", count=20, features=FEATURES)
+    assert (found.training, found.real) == (44, 4)
+    assert found.training_photos.labels == ("n01", "n02")
 
 
 def test_too_little_to_compare_is_told(generator: Path, photos: Path, tmp_path: Path) -> None:

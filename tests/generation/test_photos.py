@@ -115,3 +115,26 @@ def test_where_a_manifest_says_what_is_for_training_nothing_else_is_held_out(tmp
     entries = [Entry(str(photos / "sea" / f"{place:02}.png"), ("sea",), "train") for place in range(24)]
     write_manifest(tmp_path / "set.csv", Manifest("single_label", tuple(entries)))
     assert len(read_photos(tmp_path / "set.csv", 32).training) == 24
+
+
+def test_a_photo_that_is_learnt_in_one_class_is_not_held_out_in_another(tmp_path: Path) -> None:
+    write_photos(tmp_path, {"sea": 30, "wood": 30})
+    for number in range(30):  # each of the sea is in the wood, too
+        content = (tmp_path / "sea" / f"{number:02}.png").read_bytes()
+        (tmp_path / "wood" / f"sea-{number:02}.png").write_bytes(content)
+    found = read_photos(tmp_path, 32)
+    names = [Path(path).read_bytes() for path in found.paths]
+    learnt = {names[place] for place in found.training}
+    assert found.held_out.any()
+    assert not any(names[place] in learnt for place in np.flatnonzero(found.held_out))
+
+
+def test_splits_of_one_class_say_it_for_all(tmp_path: Path, photos: Path) -> None:
+    entries = [
+        Entry(str(photos / name / f"{place:02}.png"), (name,), "validation" if name == "sea" and place < 3 else "")
+        for name in ("sea", "wood")
+        for place in range(24)
+    ]
+    write_manifest(tmp_path / "set.csv", Manifest("single_label", tuple(entries)))
+    found = read_photos(tmp_path / "set.csv", 32)
+    assert int(found.held_out.sum()) == 3

@@ -219,6 +219,6 @@ def _print(found: Evaluation) -> None:
             low, high = one.interval
             told = f"{one.value:.1%} ({low:.1%} to {high:.1%})"
             table.add_row(f"class recognised by {found.judge}, {name}", told, f"{other.value:.1%}")
-    table.add_row("copies", f"{found.copies.closer:,}", "1%")
+    table.add_row("copies", f"{found.copies.closer:,}", f"{found.copies.expected:.0f} by chance")
     table.caption = f"features: {found.features}"
     Console().print(table)

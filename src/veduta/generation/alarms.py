@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from veduta.evaluation.metrics import wilson_interval
-from veduta.generation.copies import BY_CHANCE
-
 AlarmName = Literal["one_colour", "mode_collapse", "discriminator_wins", "discriminator_lost", "memorising"]
 
 #: A picture whose pixels differ this little, beside those of photos, is of one colour.
@@ -16,6 +13,8 @@ ONE_COLOUR = 0.25
 COLLAPSED = 0.5
 #: The share that a discriminator at 100/0 calls right; below 1 minus that it calls nothing right.
 CERTAIN = 0.995
+#: So many copies would be seen by chance once in a thousand looks: a training has dozens.
+UNLIKELY = 0.001
 #: In the first steps everything is grey and alike.
 WARM_UP_STEPS = 300
 
@@ -38,8 +37,8 @@ class Signs:
     ``diversity``, ``within``: of the features of some generated pictures, over all and within classes, as a share of
     that of as many photos.
     ``real_right``, ``made_right``: the shares that the discriminator called right since the last look.
-    ``closer``: how many of ``pictures`` are closer to a training photo than one in a hundred held-out photos is; None
-    where too few were held out to say.
+    ``closer``: how many of ``pictures`` are closer to a training photo than one in a hundred held-out photos is, and
+    ``by_chance`` how likely so many are where none is a copy; None and 1 where too few were held out to say.
     """
 
     step: int
@@ -49,6 +48,7 @@ class Signs:
     real_right: float
     made_right: float
     closer: int | None
+    by_chance: float
     pictures: int
 
 
@@ -93,29 +93,26 @@ def alarms(signs: Signs) -> list[Alarm]:
             )
         )
     if min(signs.real_right, signs.made_right) <= 1 - CERTAIN:
-        side = "real" if signs.made_right < signs.real_right else "generated"
+        called = "all pictures real" if signs.made_right < signs.real_right else "all photos generated"
         found.append(
             Alarm(
                 "discriminator_lost",
                 min(signs.real_right, signs.made_right),
                 1 - CERTAIN,
-                f"the discriminator calls everything {side} ({signs.real_right:.1%} of the photos and "
+                f"the discriminator calls {called} ({signs.real_right:.1%} of the photos and "
                 f"{signs.made_right:.1%} of the generated pictures are called right): it tells the generator nothing. "
                 "Try a higher rate for the discriminator (--discriminator-rate), or more filters.",
             )
         )
-    if signs.closer is not None:
-        # One in a hundred is expected, and a few more by chance.
-        surely = wilson_interval(signs.closer, signs.pictures)[0]
-        if surely > BY_CHANCE:
-            found.append(
-                Alarm(
-                    "memorising",
-                    surely,
-                    BY_CHANCE,
-                    f"{signs.closer:,} of {signs.pictures:,} generated pictures are closer to a training photo than "
-                    "one in a hundred held-out photos is: copies. Try more photos, augmentation (--augment), or stop "
-                    "earlier.",
-                )
+    if signs.closer is not None and signs.by_chance < UNLIKELY:
+        found.append(
+            Alarm(
+                "memorising",
+                signs.by_chance,
+                UNLIKELY,
+                f"{signs.closer:,} of {signs.pictures:,} generated pictures are closer to a training photo than one in "
+                "a hundred held-out photos is, which is no chance: copies. Try more photos, augmentation (--augment), "
+                "or stop earlier.",
             )
+        )
     return found

@@ -7,6 +7,7 @@ from its photo than another photo of such a place. What little pixels say beside
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,8 @@ from PIL import Image, ImageFilter
 
 from veduta.generation.measures import Features, unit
 
-#: The share of held-out photos below the limit for copies: so many generated ones are there by chance, too.
-BY_CHANCE = 0.01
-
+# The share of held-out photos that are as near as a copy.
+_NEAR = 0.01
 # Pictures are compared at this side, in pixels.
 _SIDE = 8
 # Rows of a matrix of distances that are computed at once.
@@ -30,6 +30,34 @@ class Nearest:
 
     place: NDArray[np.int64]
     distance: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLimit:
+    """The ``distance`` of the held-out photo that is the ``rank``-th nearest of ``held_out`` ones; nearer is a copy.
+
+    The 100th part of the photos is nearer or as near, at least one. So are some pictures that are no copies: how many,
+    is known the worse the fewer photos were held out.
+    """
+
+    distance: float
+    rank: int
+    held_out: int
+
+    @property
+    def by_chance(self) -> float:
+        """The share of other photos that are expected to be nearer."""
+        return self.rank / (self.held_out + 1)
+
+    def chance_of(self, nearer: int, pictures: int) -> float:
+        """How likely so many of ``pictures`` or more are nearer, if they are as near as held-out photos are.
+
+        The share below the k-th of n is distributed as Beta(k, n + 1 - k), whatever the distances are, so the count is
+        beta-binomial (Wilks 1941, "Determination of sample sizes for setting tolerance limits").
+        """
+        from scipy.stats import betabinom
+
+        return float(betabinom.sf(nearer - 1, pictures, self.rank, self.held_out + 1 - self.rank))
 
 
 class Originals:
@@ -55,9 +83,11 @@ class Originals:
             distances.append(np.maximum(1 - np.take_along_axis(similarity, place[:, np.newaxis], axis=1)[:, 0], 0))
         return Nearest(np.concatenate(places).astype(np.int64), np.concatenate(distances).astype(np.float32))
 
-    def limit(self, held_out: NDArray[np.uint8], features: Features) -> float:
-        """The distance below which one in a hundred of ``held_out`` photos is, which are no copies."""
-        return float(np.percentile(self.nearest(held_out, features).distance, 100 * BY_CHANCE))
+    def limit(self, held_out: NDArray[np.uint8], features: Features) -> CopyLimit:
+        """What is nearer than one in a hundred of ``held_out`` photos, which are no copies."""
+        distances = np.sort(self.nearest(held_out, features).distance)
+        rank = math.ceil(_NEAR * len(distances))
+        return CopyLimit(float(distances[rank - 1]), rank, len(distances))
 
 
 def _signs(pictures: NDArray[np.uint8], features: Features) -> Features:

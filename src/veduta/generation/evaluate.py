@@ -14,7 +14,7 @@ from veduta.datasets.identical import content_names
 from veduta.errors import UsageError
 from veduta.evaluation.metrics import wilson_interval
 from veduta.evaluation.names import match_label
-from veduta.generation.copies import Nearest, Originals
+from veduta.generation.copies import CopyLimit, Nearest, Originals
 from veduta.generation.features import FeatureNetwork, prepared
 from veduta.generation.measures import (
     Features,
@@ -64,14 +64,20 @@ class Recognition:
 class Copies:
     """How close generated pictures come to training photos (``veduta.generation.copies``).
 
-    ``limit`` is the first percentile of the distances of held-out photos, ``closer`` how many pictures are below it,
-    and ``nearest`` for each picture which training photo is the nearest.
+    ``closer`` is how many pictures are below the ``limit``, ``expected`` how many would be if they were as near as
+    held-out photos, ``chance`` how likely so many are then, and ``nearest`` the training photo nearest to each.
     """
 
-    limit: float
+    limit: CopyLimit
     closer: int
-    closest: float
+    expected: float
+    chance: float
     nearest: Nearest
+
+    @property
+    def closest(self) -> float:
+        """The smallest distance."""
+        return float(self.nearest.distance.min())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,13 @@ class Evaluation:
             "relative_diversity_within_classes": self.relative_diversity_within,
             "recognised": recognition(self.made_recognised),
             "real_recognised": recognition(self.real_recognised),
-            "copies": {"limit": self.copies.limit, "closer": self.copies.closer, "closest": self.copies.closest},
+            "copies": {
+                "limit": self.copies.limit.distance,
+                "closer": self.copies.closer,
+                "closest": self.copies.closest,
+                "expected_by_chance": self.copies.expected,
+                "chance_of_so_many": self.copies.chance,
+            },
         }
 
 
@@ -251,7 +263,7 @@ def _photos(
         failures: list[Failure] = []
         found = pixels_of(
             chosen,
-            sampler.labels,
+            spec.labels,
             spec.side,
             grayscale=spec.grayscale,
             on_photo=on_picture,
@@ -268,6 +280,7 @@ def _photos(
     return part(data, True), part(data if held_out is None else held_out, False)
 
 
-def _copies(originals: Originals, limit: float, pictures: NDArray[np.uint8], features: Features) -> Copies:
-    found = originals.nearest(pictures, features)
-    return Copies(limit, int((found.distance < limit).sum()), float(found.distance.min()), found)
+def _copies(originals: Originals, limit: CopyLimit, pictures: NDArray[np.uint8], features: Features) -> Copies:
+    found, count = originals.nearest(pictures, features), len(pictures)
+    closer = int((found.distance < limit.distance).sum())
+    return Copies(limit, closer, count * limit.by_chance, limit.chance_of(closer, count), found)

@@ -88,11 +88,18 @@ def read_photos(
     that no model can carry, and a single photo where more may be taken.
     """
     by_class = entries_by_class(data, classes)
+    splits = any(entry.split for entries in by_class.values() for entry in entries)
+    parted = [
+        _divided(entries, per_class, splits, np.random.default_rng((seed, place)))
+        for place, entries in enumerate(by_class.values())
+    ]
+    # Of a group that is trained on, in this class or another, nothing is held out.
+    together = {entry.group for training, _ in parted for entry in training if entry.group}
     chosen, held = list[Entry](), list[bool]()
-    for place, (label, entries) in enumerate(by_class.items()):
-        training, besides = _divided(entries, per_class, np.random.default_rng((seed, place)))
+    for label, (training, others) in zip(by_class, parted, strict=True):
         if not training:
             raise UsageError(f"{printable(str(data))} has no photo of {printable(label)} to train on; add some.")
+        besides = [entry for entry in others if entry.group not in together]
         chosen += [*training, *besides]
         held += [False] * len(training) + [True] * len(besides)
     if len(chosen) == 1 and per_class != 1:
@@ -100,7 +107,7 @@ def read_photos(
             f"{printable(str(data))} has one photo, and a generator would only learn to repeat it; add photos, or say "
             "that this is meant (--preset one-photo)."
         )
-    labels = tuple(by_class)
+    labels = [Label(name, name) for name in by_class]
     photos = pixels_of(chosen, labels, side, grayscale=grayscale, on_photo=on_photo, on_failures=on_failures)
     decoded = set(photos.paths)
     photos = replace(
@@ -110,7 +117,7 @@ def read_photos(
     left = np.bincount(photos.targets[photos.training], minlength=len(labels))
     if (left == 0).any():
         raise UsageError(
-            f"no photo of {printable(labels[int(left.argmin())])} is left to train on, for "
+            f"no photo of {printable(labels[int(left.argmin())].id)} is left to train on, for "
             f"{len(chosen) - len(photos):,} of {len(chosen):,} photos can't be decoded."
         )
     return photos
@@ -118,7 +125,7 @@ def read_photos(
 
 def pixels_of(
     entries: Sequence[Entry],
-    labels: tuple[str, ...],
+    labels: Sequence[Label],
     side: int,
     *,
     grayscale: bool = False,
@@ -126,8 +133,7 @@ def pixels_of(
     on_failures: Callable[[Sequence[Failure]], None] = lambda _failures: None,
 ) -> Photos:
     """The photos of ``entries`` that can be decoded, whose labels mean ``labels`` in any spelling; none is held out."""
-    known = [Label(name, name) for name in labels]
-    places = {name: match_label(name, known) for name in {entry.labels[0] for entry in entries}}
+    places = {name: match_label(name, labels) for name in {entry.labels[0] for entry in entries}}
     read = read_readable([entry.path for entry in entries], seen_as(side), on_photo=on_photo)
     on_failures(read.failures)
     assert read.pixels is not None
@@ -135,7 +141,7 @@ def pixels_of(
     return Photos(
         _grey(read.pixels) if grayscale else read.pixels,
         np.array([places[entry.labels[0]] for entry in kept], np.int64),
-        labels,
+        tuple(label.id for label in labels),
         np.zeros(len(kept), bool),
         tuple(entry.path for entry in kept),
     )
@@ -181,16 +187,16 @@ def entries_by_class(data: Path, classes: Sequence[str]) -> dict[str, list[Entry
 
 
 def _divided(
-    entries: list[Entry], per_class: int | None, draws: np.random.Generator
+    entries: list[Entry], per_class: int | None, splits: bool, draws: np.random.Generator
 ) -> tuple[list[Entry], list[Entry]]:
-    """Of one class: what is trained on, and what is held out."""
+    """Of one class: what is trained on, and what may be held out; ``splits`` say so where there are some."""
     besides = [entry for entry in entries if entry.split == "validation"]
     free = [entry for entry in entries if entry.split != "validation"]
     groups: dict[str, list[Entry]] = {}
     for place in draws.permutation(len(free)):
         groups.setdefault(free[place].group or f"\0{place}", []).append(free[place])
     order = [entry for members in groups.values() for entry in members]
-    if besides or any(entry.split for entry in free):
+    if splits:
         return order[:per_class], besides
     if per_class is not None and len(order) > per_class:
         first, last, most = per_class, len(order), _MOST_HELD_OUT

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from veduta import __version__
 from veduta.datasets.identical import content_names
-from veduta.errors import TrainingDiverged, UsageError
+from veduta.errors import TrainingDiverged, TrainingError, UsageError
 from veduta.generation.alarms import Alarm
 from veduta.generation.curves import draw_curves
 from veduta.generation.discriminator import Discriminator, make_discriminator
@@ -26,6 +26,7 @@ from veduta.generation.pictures import grid, png_bytes
 from veduta.generation.presets import Preset
 from veduta.generation.under_way import Tally, UnderWay, load_checkpoint, restore, save
 from veduta.generation.watching import SHOWN, Reference, look_at, make_reference
+from veduta.images.limits import printable
 from veduta.models.bundle import DESCRIPTION, Bundle, check_target
 from veduta.records import Failure
 from veduta.training.averaging import average_of
@@ -103,6 +104,8 @@ def train_generator(
         # What can be refused without the photos is refused before they are read.
         saved = load_checkpoint(folder, preset, features.name)
         photos = _read(data, preset, classes, out, progress)
+        # Now, for a photo may be moved or written anew before the training ends.
+        learnt = _names(photos)
         progress.note(
             f"{len(photos.training):,} photos of {len(photos.labels)} classes to learn from, "
             f"{int(photos.held_out.sum()):,} held out"
@@ -114,7 +117,6 @@ def train_generator(
         folder.write_config({"preset": asdict(preset), **told, **counts, **how})
         _go(folder, going, features, length, progress)
         progress.note("exporting, and checking the graph against torch")
-        learnt = content_names([photos.paths[place] for place in photos.training])
         name = bundle_name(f"{data.stem if data.is_file() else data.resolve().name}-{preset.network}-{preset.side}")
         return write_generator(
             out / "bundle", going.kept, preset, photos.labels, name=name, card=_card(going), learnt=learnt
@@ -144,6 +146,15 @@ def _read(data: Path, preset: Preset, classes: Sequence[str], out: Path, progres
     )
     tell_left_out(failures, len(photos) + len(failures), out, progress.note)
     return photos
+
+
+def _names(photos: Photos) -> tuple[str, ...]:
+    """What the photos that are learnt from are known by. Raises TrainingError where one is gone already."""
+    paths = [photos.paths[place] for place in photos.training]
+    names = content_names(paths)
+    if "" in names:
+        raise TrainingError(f"{printable(paths[names.index('')])} was there a moment ago and is not; start again.")
+    return names
 
 
 def _go(folder: RunFolder, going: UnderWay, features: FeatureNetwork, length: Length, progress: Progress) -> None:

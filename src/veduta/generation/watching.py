@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from veduta.generation.alarms import Alarm, Signs, alarms
-from veduta.generation.copies import Originals
+from veduta.generation.copies import CopyLimit, Originals
 from veduta.generation.export import to_pixels
 from veduta.generation.features import FeatureNetwork
 from veduta.generation.latents import fixed_latents
@@ -31,16 +31,13 @@ _ENOUGH = 20
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What generated pictures are held against: the training photos, and figures of as many photos.
-
-    ``limit`` is the distance to the nearest training photo below which one in a hundred held-out photos is.
-    """
+    """What generated pictures are held against: the training photos, and figures of as many photos."""
 
     training: Originals
     contrast: float
     diversity: float
     within: float
-    limit: float | None
+    limit: CopyLimit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,7 @@ def make_reference(photos: Photos, features: FeatureNetwork, on_photo: Callable[
     pixels = photos.rgb(places)
     training = features(pixels, on_photo)
     originals = Originals(pixels, training)
-    # As many as are generated, of the classes in turn as these are: few photos are more alike than many.
-    some = slice(LOOKED_AT)
+    some = _like_pictures(photos.targets[places], len(photos.labels))
     unseen = photos.rgb(photos.in_turn(np.flatnonzero(photos.held_out), _COMPARED))
     limit = originals.limit(unseen, features(unseen, on_photo)) if len(unseen) >= _ENOUGH else None
     return Reference(
@@ -71,11 +67,24 @@ def make_reference(photos: Photos, features: FeatureNetwork, on_photo: Callable[
     )
 
 
+def _like_pictures(targets: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Photos of ``targets`` ``[n]`` as a generator that knew nothing else would show them: places ``[256]``.
+
+    The classes in turn, and of a class with few photos each as often as the others: what repeats these can't differ
+    more.
+    """
+    found = np.empty(LOOKED_AT, np.int64)
+    for target in range(classes):
+        own, wanted = np.flatnonzero(targets == target), found[target::classes]
+        wanted[:] = np.resize(own, len(wanted))
+    return found
+
+
 def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> Look:
     """Generate from fixed seeds, measure, and ring what must ring."""
     pictures = make_pictures(going)
     seen, tally = features(pictures), going.tally
-    distances = reference.training.nearest(pictures, seen).distance
+    closer, by_chance = _copies(reference, pictures, seen)
     signs = Signs(
         step=going.step,
         contrast=_relative(_contrast(pictures), reference.contrast),
@@ -83,7 +92,8 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         within=_relative(diversity_within(seen, _classes_in_turn(going)), reference.within),
         real_right=tally.mean("real_right"),
         made_right=tally.mean("made_right"),
-        closer=None if reference.limit is None else int((distances < reference.limit).sum()),
+        closer=closer,
+        by_chance=by_chance,
         pictures=len(pictures),
     )
     rung = alarms(signs)
@@ -103,6 +113,17 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         "alarms": [alarm.name for alarm in rung],
     }
     return Look(row, pictures, rung)
+
+
+def _copies(
+    reference: Reference, pictures: NDArray[np.uint8], features: NDArray[np.float32]
+) -> tuple[int | None, float]:
+    """How many are nearer than the limit, and how likely so many are by chance; None and 1 where there is no limit."""
+    limit = reference.limit
+    if limit is None:
+        return None, 1.0
+    closer = int((reference.training.nearest(pictures, features).distance < limit.distance).sum())
+    return closer, limit.chance_of(closer, len(pictures))
 
 
 def _relative(value: float, of_photos: float) -> float:
