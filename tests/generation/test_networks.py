@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from veduta.generation.discriminator import SelfSupervisedDiscriminator, make_discriminator
+from veduta.generation.discriminator import SelfSupervisedDiscriminator, differences, make_discriminator
 from veduta.generation.generator import make_generator
 from veduta.generation.presets import PRESETS, SIDES, Preset
 
@@ -88,3 +88,27 @@ def test_the_self_supervised_discriminator_learns_to_draw_what_it_saw(side: int)
         optimizer.step()
         losses.append(float(loss.detach()))
     assert sum(losses[-4:]) < 0.6 * sum(losses[:4])
+
+
+def test_pictures_of_one_class_that_are_alike_are_told_from_those_that_are_not() -> None:
+    torch.manual_seed(2)
+    features = torch.randn(8, 32, 4, 4)
+    features[4:] = features[4]
+    told = differences(features, 4)
+    assert told.shape == (8, 8, 4, 4)
+    assert torch.equal(told[0], told[3])
+    assert told[:4].mean().item() == pytest.approx(features[:4].std(dim=0, correction=0).mean().item(), rel=1e-3)
+    assert told[4:].max() < 0.01
+    # A group's own members alone count.
+    assert torch.equal(differences(features[:4], 4), told[:4])
+
+
+def test_the_self_supervised_discriminator_judges_a_picture_beside_others_of_its_class() -> None:
+    discriminator = make_discriminator(replace(PRESETS["fastgan"], filters=8), 2).eval()
+    pictures, classes = torch.rand(8, 3, 64, 64) * 2 - 1, torch.eye(2)[[0] * 4 + [1] * 4]
+    copies = pictures.clone()
+    copies[1:4] = pictures[0]
+    with torch.no_grad():
+        judged, beside_copies = discriminator(pictures, classes).logits, discriminator(copies, classes).logits
+    assert not torch.allclose(judged[0], beside_copies[0], atol=1e-6)
+    assert torch.allclose(judged[4:], beside_copies[4:], atol=1e-6)

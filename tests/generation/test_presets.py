@@ -28,7 +28,8 @@ def test_a_side_that_the_network_cannot_make_is_refused_with_those_that_it_can(n
 @pytest.mark.parametrize("change", [
     {"filters": 0}, {"filters": 6}, {"filters": 10_000}, {"batch_size": 1}, {"generator_rate": 0.0},
     {"discriminator_rate": 2.0}, {"generator_rate": float("nan")}, {"per_class": 0},
-    {"change_above": 0.2}, {"change_above": 1.0},
+    {"change_above": 0.2}, {"change_above": 1.0}, {"alike": 0}, {"alike": 5}, {"r1": float("nan")}, {"r1": -1.0},
+    {"seed": -1}, {"seed": 2**64},
 ], ids=str)  # fmt: skip
 def test_what_cannot_be_trained_with_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(UsageError):

@@ -17,6 +17,7 @@ from veduta.datasets.identical import content_names
 from veduta.errors import TrainingDiverged, TrainingError, UsageError
 from veduta.generation import diff_augment, loop, under_way
 from veduta.generation.alarms import Alarm
+from veduta.generation.loop import draw_latents, draw_photos
 from veduta.generation.photos import read_photos
 from veduta.generation.presets import ALL_CHANGES, PRESETS, Preset
 from veduta.generation.train import Length, Progress
@@ -214,21 +215,17 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_state(
 def test_weights_that_are_no_numbers_never_reach_the_checkpoint(photos: Path, tmp_path: Path) -> None:
     train(photos, tmp_path, 2)
 
-    def broken(_row: dict[str, Any], _rung: Any) -> None:
-        for each in going[0].generator.parameters():
-            each.data.fill_(float("inf"))
+    step = loop._step
 
-    going: list[under_way.UnderWay] = []
-    run = loop.run
-
-    def watched(found: under_way.UnderWay, **given: Any) -> None:
-        going.append(found)
-        run(found, **given)
+    def last_one_breaks(going: under_way.UnderWay) -> None:
+        step(going)
+        if going.step == 4:
+            next(going.generator.parameters()).data.fill_(float("inf"))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("veduta.generation.train.run", watched)
-        with pytest.raises(TrainingDiverged, match="step"):
-            train(photos, tmp_path, 8, progress=Progress(look=broken))
+        patch.setattr(loop, "_step", last_one_breaks)
+        with pytest.raises(TrainingDiverged, match="a weight is no number any more at step 4; the state of step 2"):
+            train(photos, tmp_path, 4)
     assert all(bool(torch.isfinite(each).all()) for each in _checkpoint(tmp_path)["generator"].values())
 
 
@@ -300,3 +297,31 @@ def test_a_run_killed_while_it_wrote_its_log_writes_it_again(photos: Path, tmp_p
     train(photos, tmp_path, 4)
     assert (tmp_path / "log.jsonl").read_text() == whole
     assert (tmp_path / "curves.png").is_file()
+
+
+def test_a_photo_that_is_moved_while_it_is_learnt_from_costs_no_training(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", {"sea": 5, "wood": 5})
+    learnt = content_names([str(path) for path in sorted(photos.rglob("*.png"))])
+
+    def moves(_row: dict[str, Any], _rung: Any) -> None:
+        for path in photos.rglob("*.png"):
+            path.unlink()
+
+    bundle = train(photos, tmp_path / "run", 2, progress=Progress(look=moves))
+    assert bundle.generator is not None
+    assert set(bundle.generator.learnt) == set(learnt)
+
+
+def test_photos_and_latent_numbers_come_in_groups_of_one_class(photos: Path) -> None:
+    found = read_photos(photos, 32)
+    preset = replace(PRESET, batch_size=12, alike=4)
+    counted = np.zeros(2)
+    for seed in range(30):
+        draws = torch.Generator().manual_seed(seed)
+        for drawn in (draw_photos(found, preset, draws)[1], draw_latents(found, preset, draws)[1]):
+            targets = drawn.argmax(dim=1).reshape(3, 4)
+            assert (targets == targets[:, :1]).all()
+            counted += np.bincount(targets[:, 0].numpy(), minlength=2)
+    assert counted.min() / counted.sum() > 0.35  # as often as there are photos
+    pictures = draw_photos(found, replace(preset, flip=False), torch.Generator().manual_seed(0))[0]
+    assert len(torch.unique(pictures.flatten(1), dim=0)) > 6

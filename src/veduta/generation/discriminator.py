@@ -17,6 +17,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from veduta.generation.presets import Preset
 
+# In so many planes it is told how pictures of one class differ.
+_PLANES = 8
 # Wraps a layer; the identity where nothing is asked for.
 _Wrap = Callable[[nn.Module], nn.Module]
 
@@ -111,7 +113,9 @@ class SelfSupervisedDiscriminator(nn.Module):
     """After FastGAN: it judges 25 overlapping parts of a picture, and must be able to draw what it has seen.
 
     Features at 8 by 8 draw the whole picture, those at 16 by 16 a quarter of it, so that neither may forget the photo
-    (Liu et al. 2021, section 3.2). The class is told by projection (Miyato and Koyama 2018, arXiv:1802.05637).
+    (Liu et al. 2021, section 3.2). The class is told by projection (Miyato and Koyama 2018, arXiv:1802.05637). Where
+    pictures of one class are in a row, it sees how much these differ, for pictures of one layout can't be told from
+    photos one by one (after Karras et al. 2018, arXiv:1710.10196, section 3).
     """
 
     def __init__(self, preset: Preset, classes: int) -> None:
@@ -127,8 +131,10 @@ class SelfSupervisedDiscriminator(nn.Module):
             wrap(nn.Conv2d(preset.channels, widths[0], 4, stride=2, padding=1, bias=False)), nn.LeakyReLU(0.2)
         )
         self.blocks = nn.ModuleList(DownBlock(before, width, wrap) for before, width in pairwise(widths))
+        self.alike = preset.alike
+        planes = _PLANES if preset.alike > 1 else 0
         self.judge = nn.Sequential(
-            wrap(nn.Conv2d(widths[-1], widths[-1], 1, bias=False)),
+            wrap(nn.Conv2d(widths[-1] + planes, widths[-1], 1, bias=False)),
             nn.BatchNorm2d(widths[-1]),
             nn.LeakyReLU(0.2),
             wrap(nn.Conv2d(widths[-1], 1, 4, bias=False)),
@@ -147,6 +153,8 @@ class SelfSupervisedDiscriminator(nn.Module):
             seen.append(features)
         pooled = functional.leaky_relu(features, 0.2).mean(dim=(2, 3))
         fits_class = (self.of_class(classes) * pooled).sum(dim=1, keepdim=True)
+        if self.alike > 1:
+            features = torch.cat((features, differences(features, self.alike)), dim=1)
         return Verdict(self.judge(features).flatten(1) + fits_class, (seen[-2], seen[-1]))
 
     def reconstruction_loss(self, pictures: Tensor, verdict: Verdict, quarter: int) -> Tensor:
@@ -163,6 +171,20 @@ class SelfSupervisedDiscriminator(nn.Module):
         wanted = functional.adaptive_avg_pool2d(pictures[:, :, below, right], part.shape[2:])
         seen = functional.adaptive_avg_pool2d(pictures, whole.shape[2:])
         return functional.l1_loss(whole, seen) + functional.l1_loss(part, wanted)
+
+
+def differences(features: Tensor, alike: int) -> Tensor:
+    """How much ``alike`` rows in a row of features ``[n, d, h, w]`` differ at each place: ``[n, 8, h, w]``.
+
+    The standard deviation over a group, the mean over each eighth of the d; all rows of a group get the same.
+    """
+    count, width, height, breadth = features.shape
+    # Channels last, as the features lie in memory: the other way costs a copy there and one back.
+    groups = features.permute(0, 2, 3, 1).reshape(count // alike, alike, height, breadth, width)
+    # A little above nothing, for the root has no slope there.
+    spread = (groups.var(dim=1, correction=0) + 1e-6).sqrt()
+    planes = spread.reshape(count // alike, height, breadth, _PLANES, width // _PLANES).mean(dim=4)
+    return planes.repeat_interleave(alike, dim=0).permute(0, 3, 1, 2)
 
 
 Discriminator = DenseDiscriminator | ConvolutionalDiscriminator | SelfSupervisedDiscriminator

@@ -1,7 +1,7 @@
 """The training loop of a generator, top to bottom: two networks in turn, an average of one, a look now and then.
 
 What a step draws follows from (seed, step) alone, so a checkpoint holds no random state: a killed run goes on to the
-same weights, bit for bit on one machine.
+same weights, bit for bit on one CPU.
 """
 
 from __future__ import annotations
@@ -137,9 +137,17 @@ def draw_latents(photos: Photos, preset: Preset, draws: torch.Generator) -> tupl
 
 
 def _places(photos: Photos, preset: Preset, draws: torch.Generator) -> NDArray[np.int64]:
-    """Those of a batch of photos to train on, ``[b]``."""
-    drawn = torch.randint(0, len(photos.training), (preset.batch_size,), generator=draws)
-    places: NDArray[np.int64] = photos.training[drawn.numpy()]
+    """Those of a batch of photos to train on, ``[b]``, as many of one class in a row as the preset says."""
+    training = photos.training
+    drawn = torch.randint(0, len(training), (preset.batch_size,), generator=draws)
+    places: NDArray[np.int64] = training[drawn.numpy()]
+    if preset.alike == 1:
+        return places
+    # The first of each group says the class, so that a class is as frequent as its photos are.
+    for first in range(0, preset.batch_size, preset.alike):
+        own = training[photos.targets[training] == photos.targets[places[first]]]
+        others = torch.randint(0, len(own), (preset.alike - 1,), generator=draws)
+        places[first + 1 : first + preset.alike] = own[others.numpy()]
     return places
 
 

@@ -7,6 +7,7 @@ each a change of one of these, whose pictures and figures stand in ``docs/genera
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,10 +30,11 @@ class Preset:
     ``side`` is that of the pictures in pixels, ``latent`` how many numbers a picture is made from, ``filters`` the
     width of the convolutions (of the dense layers, for ``dense``) that the others are multiples of. ``changes`` is what
     differentiable augmentation does to real and generated pictures alike: to all of them, or, with ``change_above``, to
-    a share that grows while the discriminator calls more than that of the photos real. ``r1`` is the weight of the
-    discriminator's squared gradient at real photos, ``reconstruction`` that of its own task, to draw a photo from its
-    features; 0 is without. ``average_decay`` is how much of the averaged generator a step keeps. ``per_class`` limits
-    the photos of each class, drawn by ``seed``; None takes all.
+    a share that grows while the discriminator calls more than that of the photos real. ``alike`` photos in a row are of
+    one class, and so are as many pictures; above 1 the self-supervised discriminator sees how they differ. ``r1`` is
+    the weight of the discriminator's squared gradient at real photos, ``reconstruction`` that of its own task, to draw
+    a photo from its features; 0 is without. ``average_decay`` is how much of the averaged generator a step keeps.
+    ``per_class`` limits the photos of each class, drawn by ``seed``; None takes all.
     """
 
     network: NetworkName
@@ -48,6 +50,7 @@ class Preset:
     beta2: float = 0.999
     changes: tuple[Change, ...] = ()
     change_above: float | None = None
+    alike: int = 1
     spectral_norm: bool = False
     r1: float = 0.0
     reconstruction: float = 0.0
@@ -67,8 +70,16 @@ class Preset:
             raise UsageError(f"{self.filters} filters: give a multiple of 4 from 4 to 512.")
         if self.batch_size < 2:
             raise UsageError(f"a batch of {self.batch_size} can't be normalised; give 2 or more.")
+        if self.alike < 1 or self.batch_size % self.alike:
+            raise UsageError(
+                f"a batch of {self.batch_size} has no whole groups of {self.alike}; give a multiple (--batch-size)."
+            )
         if not (0 < self.generator_rate <= 1 and 0 < self.discriminator_rate <= 1):
             raise UsageError("a learning rate must be above 0 and at most 1.")
+        if not self.r1 >= 0 or math.isinf(self.r1):
+            raise UsageError(f"a penalty of {self.r1:g} can't be computed; give 0 or more (--r1).")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed {self.seed} can't be drawn from; give one from 0 to 2^63 - 1 (--seed).")
         if self.change_above is not None and not 0.5 <= self.change_above < 1:
             raise UsageError(
                 f"changes where more than {self.change_above:g} of the photos are called real: give 0.5 to 1."
@@ -99,6 +110,8 @@ _FASTGAN = Preset(
     # A mean sign of 0.6 (Karras et al. 2020, arXiv:2006.06676). Changing every picture from the first step on made the
     # discriminator call 55 % right, and the kernel distance after as many steps was twice as large.
     change_above=0.8,
+    # Without, the pictures of each class came to have one layout: 59 % of the photos' diversity within classes.
+    alike=4,
     spectral_norm=True,
     reconstruction=1.0,
 )
