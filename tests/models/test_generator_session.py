@@ -17,9 +17,19 @@ from veduta.models.generator_session import GeneratorSession
 from veduta.records import Label
 
 
-def _graph(element: int = TensorProto.UINT8, side: int = 8, told: int | None = None, op: str = "Cast") -> bytes:
-    """Pictures of one colour each; ``told`` is the side that the file claims, ``op`` the last operation."""
-    wide = helper.make_tensor("wide", TensorProto.INT64, [4], [1, side, side, 3])
+def _graph(
+    element: int = TensorProto.UINT8, side: int = 8, told: int | None = None, op: str = "Cast", inner: int | None = None
+) -> bytes:
+    """Pictures of one colour each; ``told`` is the side that the file claims, ``op`` the last operation.
+
+    They are cut out of pictures of the side ``inner``.
+    """
+    whole = inner or side
+    wide = helper.make_tensor("wide", TensorProto.INT64, [4], [1, whole, whole, 3])
+    cut = [
+        helper.make_tensor(name, TensorProto.INT64, [2], values)
+        for name, values in (("from", [0, 0]), ("to", [side, side]), ("axes", [1, 2]))
+    ]
     shape = helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 1, 1])
     one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
     last = helper.make_node(op, ["floats"], ["images"], **({"to": element} if op == "Cast" else {}))
@@ -27,7 +37,8 @@ def _graph(element: int = TensorProto.UINT8, side: int = 8, told: int | None = N
         helper.make_node("Concat", ["latents", "classes"], ["both"], axis=1),
         helper.make_node("ReduceSum", ["both", "one"], ["sum"], keepdims=1),
         helper.make_node("Reshape", ["sum", "shape"], ["small"]),
-        helper.make_node("Expand", ["small", "wide"], ["floats"]),
+        helper.make_node("Expand", ["small", "wide"], ["all"]),
+        helper.make_node("Slice", ["all", "from", "to", "axes"], ["floats"]),
         last,
     ]
     inputs = [
@@ -36,7 +47,7 @@ def _graph(element: int = TensorProto.UINT8, side: int = 8, told: int | None = N
     ]
     claimed = told or side
     output = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", claimed, claimed, 3])
-    graph = helper.make_graph(nodes, "g", inputs, [output], [shape, wide, one])
+    graph = helper.make_graph(nodes, "g", inputs, [output], [shape, wide, one, *cut])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nobody", 1)]
     return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
 
@@ -86,6 +97,11 @@ def test_pictures_of_another_side_than_the_file_claims_are_refused(tmp_path: Pat
 def test_pictures_that_would_fill_the_memory_are_refused_before_one_is_made(tmp_path: Path) -> None:
     with pytest.raises(BundleIncompatible, match=r"gives u8 \[1,30000,30000,3\] in place of pictures"):
         _session(tmp_path, _graph(side=30_000, told=8)).run(*_rows(64))
+
+
+def test_tensors_on_the_way_that_would_fill_the_memory_are_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(BundleIncompatible, match=r"computes with tensors of 17\.9 GiB"):
+        _session(tmp_path, _graph(inner=40_000)).run(*_rows(2))
 
 
 def test_a_number_that_is_none_gives_a_picture_all_the_same(tmp_path: Path) -> None:

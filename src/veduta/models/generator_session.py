@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from veduta.errors import BundleIncompatible
 from veduta.models.engine import told
 from veduta.models.generator_spec import CLASSES, LATENTS, PICTURES
-from veduta.models.openvino_engine import Compiled, import_openvino
+from veduta.models.openvino_engine import Compiled, graph_sizes, import_openvino
 from veduta.models.threads import checked_threads
+
+# The largest input and output of one operation, in bytes: thirty times what 1024 pixels take in 16 channels of float32.
+_MOST_ACTIVATIONS = 2 * 2**30
 
 
 class GeneratorSession:
@@ -59,7 +62,7 @@ class GeneratorSession:
             model = core.read_model(self.graph)
             model.reshape({LATENTS: [1, latent], CLASSES: [1, classes]})
             self._order = [each.any_name for each in model.inputs]
-            self._check(model.output(PICTURES))
+            self._check(model)
             compiled = core.compile_model(model, "CPU", settings)
             return Compiled(compiled, (PICTURES,), 2 * self.threads)
         except BundleIncompatible:
@@ -67,16 +70,23 @@ class GeneratorSession:
         except Exception as error:  # the runtime's own classes of errors are not public
             raise self._refused(error) from error
 
-    def _check(self, output: Any) -> None:
-        """Raises BundleIncompatible for other pictures than the bundle tells of, which could fill the memory.
+    def _check(self, model: Any) -> None:
+        """Raises BundleIncompatible for other pictures than the bundle tells of, and for what would fill the memory.
 
-        What the file says of them is not what the graph computes.
+        What the file says of its pictures is not what the graph computes.
         """
+        output = model.output(PICTURES)
         found = f"{output.element_type.get_type_name()} {output.partial_shape}"
         if found != f"u8 [1,{self.side},{self.side},3]":
             raise BundleIncompatible(
                 f"{self.graph}: gives {found} in place of pictures, uint8 [1, {self.side}, {self.side}, 3]; export the "
                 "generator anew."
+            )
+        _, _, activations = graph_sizes(model)
+        if model.is_dynamic() or activations > _MOST_ACTIVATIONS:
+            raise BundleIncompatible(
+                f"{self.graph}: computes with tensors of {activations / 2**30:.1f} GiB, or of no size that is known; "
+                f"{_MOST_ACTIVATIONS / 2**30:.0f} GiB are the most for a picture."
             )
 
     def _refused(self, error: Exception) -> BundleIncompatible:

@@ -73,11 +73,11 @@ class OpenVino:
             self._networks.end(lease)
 
     def needed_bytes(self, size: tuple[int, int], outputs: tuple[str, ...]) -> int:
-        weights, operations, _ = _sizes(self._model)
+        weights, operations, _ = graph_sizes(self._model)
         return memory.read_bytes(weights, operations) + self._network_bytes(self._reshaped(size, outputs))
 
     def limit(self, total: int, more: Callable[[int], bool]) -> None:
-        weights, operations, _ = _sizes(self._model)
+        weights, operations, _ = graph_sizes(self._model)
         self._networks.budget = total - memory.read_bytes(weights, operations)
         self._networks.more = more
 
@@ -88,7 +88,7 @@ class OpenVino:
         return self._networks.take(kind, self._bytes[kind], lambda: self._compile(size, outputs))
 
     def _network_bytes(self, model: Any) -> int:
-        weights, operations, activations = _sizes(model)
+        weights, operations, activations = graph_sizes(model)
         # No more streams run than there are CPUs.
         threads = min(self._threads, available_threads())
         return memory.compiled_bytes(weights, operations, activations, threads)
@@ -146,7 +146,7 @@ def _transform(model: Any) -> None:
     apply_moc_transformations(model, cf=True)
 
 
-def _sizes(model: Any) -> tuple[int, int, int]:
+def graph_sizes(model: Any) -> tuple[int, int, int]:
     """Of a model: bytes of its weights, operations, and bytes of the largest input and output of one operation.
 
     The last is 0 where shapes are not fixed.
