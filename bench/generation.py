@@ -230,7 +230,12 @@ def _verdicts(good: Evaluation, baseline: Evaluation) -> list[Verdict]:
             f"{percent(made.top5.value)} ({percent(low)} to {percent(high)})",
             made.top5.value >= 0.6,
         ),
-        Verdict("copies among 2,000 samples", "none", f"{good.copies.closer}", good.copies.closer == 0),
+        Verdict(
+            "copies among 2,000 samples",
+            "none",
+            f"{good.copies.closer} ({good.copies.expected:.0f} by chance)",
+            good.copies.closer == 0,
+        ),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ pytest.importorskip("sklearn", reason="the extra learn is not installed")
 import veduta
 from veduta.datasets.identical import content_names
 from veduta.datasets.manifest import read_data, read_manifest, write_manifest
-from veduta.errors import UsageError
+from veduta.errors import OutputError, UsageError
 from veduta.generation import sampler as sampling
 from veduta.models.bundle import Bundle, GeneratorSpec
 from veduta.records import Label
@@ -184,6 +187,25 @@ def test_photos_that_the_generator_learnt_from_never_judge(
         train_with_synthetic(photos, tmp_path / "run2", "painter", _train)
     with pytest.raises(UsageError, match="is one that places100 learnt from"):
         train_with_synthetic(photos, tmp_path / "run2", "painter", _train, judge_by=_copy(photos, tmp_path))
+
+
+def test_a_full_disk_while_the_model_is_left_keeps_the_one_before_and_leaves_no_rest(
+    photos: Path, tmp_path: Path, paint: Callable[..., Painter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint()
+    before, _ = train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    kept = {path.name: path.read_bytes() for path in before.path.iterdir()}
+
+    def full(_from: Path, to: Path, **_options: Any) -> None:
+        (Path(to) / "model.onnx").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthetic.shutil, "copytree", full)
+        with pytest.raises(OutputError, match="No space left"):
+            train_with_synthetic(photos, tmp_path / "run", "painter", _train)
+    assert {path.name: path.read_bytes() for path in before.path.iterdir()} == kept
+    assert not list((tmp_path / "run").glob(".bundle-*"))
 
 
 def test_a_generator_that_does_not_tell_what_it_learnt_from_is_refused(

@@ -60,6 +60,34 @@ class CopyLimit:
         return float(betabinom.sf(nearer - 1, pictures, self.rank, self.held_out + 1 - self.rank))
 
 
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How near pictures come to the training photos: the ``nearest`` photo to each, against the ``limit``."""
+
+    limit: CopyLimit
+    nearest: Nearest
+
+    @property
+    def closer(self) -> int:
+        """How many are nearer than the limit."""
+        return int((self.nearest.distance < self.limit.distance).sum())
+
+    @property
+    def closest(self) -> float:
+        """The smallest distance."""
+        return float(self.nearest.distance.min())
+
+    @property
+    def expected(self) -> float:
+        """How many would be nearer, if they were as near as held-out photos."""
+        return len(self.nearest.place) * self.limit.by_chance
+
+    @property
+    def chance(self) -> float:
+        """How likely so many are nearer then."""
+        return self.limit.chance_of(self.closer, len(self.nearest.place))
+
+
 class Originals:
     """Photos that pictures may be copies of, as they are and mirrored, for a training mirrors them, too."""
 

@@ -14,10 +14,9 @@ from veduta.datasets.identical import content_names
 from veduta.errors import UsageError
 from veduta.evaluation.metrics import wilson_interval
 from veduta.evaluation.names import match_label
-from veduta.generation.copies import CopyLimit, Nearest, Originals
+from veduta.generation.copies import Copies, Originals
 from veduta.generation.features import FeatureNetwork, prepared
 from veduta.generation.measures import (
-    Features,
     diversity,
     diversity_within,
     frechet_distance,
@@ -58,26 +57,6 @@ class Recognition:
 
     top1: Share
     top5: Share
-
-
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """How close generated pictures come to training photos (``veduta.generation.copies``).
-
-    ``closer`` is how many pictures are below the ``limit``, ``expected`` how many would be if they were as near as
-    held-out photos, ``chance`` how likely so many are then, and ``nearest`` the training photo nearest to each.
-    """
-
-    limit: CopyLimit
-    closer: int
-    expected: float
-    chance: float
-    nearest: Nearest
-
-    @property
-    def closest(self) -> float:
-        """The smallest distance."""
-        return float(self.nearest.distance.min())
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +191,7 @@ def evaluate_generator(
         real_diversity_within=diversity_within(of_real, real_targets),
         made_recognised=None if judge is None else recognise(judge, sample.pictures, sample.targets, labels),
         real_recognised=None if judge is None else recognise(judge, real_pixels, real_targets, labels),
-        copies=_copies(originals, originals.limit(real_pixels, of_real), sample.pictures, of_made),
+        copies=Copies(originals.limit(real_pixels, of_real), originals.nearest(sample.pictures, of_made)),
         sample=sample,
         training_photos=training,
         real_photos=real,
@@ -278,9 +257,3 @@ def _photos(
         return found
 
     return part(data, True), part(data if held_out is None else held_out, False)
-
-
-def _copies(originals: Originals, limit: CopyLimit, pictures: NDArray[np.uint8], features: Features) -> Copies:
-    found, count = originals.nearest(pictures, features), len(pictures)
-    closer = int((found.distance < limit.distance).sum())
-    return Copies(limit, closer, count * limit.by_chance, limit.chance_of(closer, count), found)

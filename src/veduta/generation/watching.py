@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from veduta.generation.alarms import Alarm, Signs, alarms
-from veduta.generation.copies import CopyLimit, Originals
+from veduta.generation.copies import Copies, CopyLimit, Originals
 from veduta.generation.export import to_pixels
 from veduta.generation.features import FeatureNetwork
 from veduta.generation.latents import fixed_latents
@@ -84,7 +84,8 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
     """Generate from fixed seeds, measure, and ring what must ring."""
     pictures = make_pictures(going)
     seen, tally = features(pictures), going.tally
-    closer, by_chance = _copies(reference, pictures, seen)
+    limit = reference.limit
+    copies = None if limit is None else Copies(limit, reference.training.nearest(pictures, seen))
     signs = Signs(
         step=going.step,
         contrast=_relative(_contrast(pictures), reference.contrast),
@@ -92,8 +93,8 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         within=_relative(diversity_within(seen, _classes_in_turn(going)), reference.within),
         real_right=tally.mean("real_right"),
         made_right=tally.mean("made_right"),
-        closer=closer,
-        by_chance=by_chance,
+        closer=None if copies is None else copies.closer,
+        by_chance=1.0 if copies is None else copies.chance,
         pictures=len(pictures),
     )
     rung = alarms(signs)
@@ -113,17 +114,6 @@ def look_at(going: UnderWay, reference: Reference, features: FeatureNetwork) -> 
         "alarms": [alarm.name for alarm in rung],
     }
     return Look(row, pictures, rung)
-
-
-def _copies(
-    reference: Reference, pictures: NDArray[np.uint8], features: NDArray[np.float32]
-) -> tuple[int | None, float]:
-    """How many are nearer than the limit, and how likely so many are by chance; None and 1 where there is no limit."""
-    limit = reference.limit
-    if limit is None:
-        return None, 1.0
-    closer = int((reference.training.nearest(pictures, features).distance < limit.distance).sum())
-    return closer, limit.chance_of(closer, len(pictures))
 
 
 def _relative(value: float, of_photos: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +64,32 @@ def write_sample(
         )
     # First what marks them: a sample that is stopped is a set of pictures that are missing, not one of photos.
     write_manifest(out / FOLDER_MANIFEST, Manifest("single_label", entries))
-    for first in range(0, count, _AT_ONCE):
-        some = [Path(entry.path) for entry in entries[first : first + _AT_ONCE]]
-        # Files are whole or not there, but for empty ones, which a power cut leaves.
+    write_pictures(
+        [Path(entry.path) for entry in entries], sampler, classes, seed, lambda done: watch.step(done, count)
+    )
+    first_ones = sampler.sample(min(count, _IN_GRID), seed, classes).pictures
+    write_whole(out / GRID, png_bytes(grid(first_ones, scale=2), sampler.name))
+    return out / GRID
+
+
+def write_pictures(
+    paths: Sequence[Path],
+    sampler: Sampler,
+    classes: Sequence[str],
+    seed: int,
+    on_step: Callable[[int], None] = lambda _done: None,
+) -> None:
+    """Write picture i of a sample to the i-th of ``paths``; those that are there stay. Raises OutputError.
+
+    Files are whole or not there, but for empty ones, which a power cut leaves.
+    """
+    for first in range(0, len(paths), _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
         if not all(path.is_file() and path.stat().st_size for path in some):
             made = sampler.sample(len(some), seed, classes, first).pictures
             for path, picture in zip(some, made, strict=True):
                 write_whole(path, png_bytes(picture, sampler.name), sync=False)
-        watch.step(first + len(some), count)
-    first_ones = sampler.sample(min(count, _IN_GRID), seed, classes).pictures
-    write_whole(out / GRID, png_bytes(grid(first_ones, scale=2), sampler.name))
-    return out / GRID
+        on_step(first + len(some))
 
 
 def _is_of(manifest: Path, entries: Sequence[Entry]) -> bool:

@@ -30,7 +30,6 @@ from veduta.evaluation.labelled_set import read_labelled_set
 from veduta.evaluation.metrics import Interval, paired_difference, wilson_interval
 from veduta.evaluation.names import match_label
 from veduta.generation.photos import read_classes
-from veduta.generation.pictures import png_bytes
 from veduta.generation.sampler import Sampler
 from veduta.images.limits import printable
 from veduta.images.pool import DecodePool
@@ -39,6 +38,7 @@ from veduta.models.threads import available_threads
 from veduta.recognition.tagger import load
 from veduta.records import Sample
 from veduta.whole_file import not_written, write_whole
+from veduta.workflows.sample import write_pictures
 from veduta.workflows.watch import Watch
 
 #: In the folder of such a training: what was compared, the two trainings, and the pictures.
@@ -48,9 +48,6 @@ REPORT, WITHOUT, WITH, PICTURES = "synthetic.json", "photos-alone", "with-synthe
 _TEST_SHARE = 0.2
 # A class of fewer photos, or groups of photos, can't be trained on: some are held out on the way.
 _LEAST = 2
-# Pictures that are made at once.
-_AT_ONCE = 256
-
 #: Trains on a manifest and leaves a model in a folder, both given.
 Train = Callable[[Path, Path], Bundle | None]
 
@@ -277,7 +274,10 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
     # Pictures of another generator, seed or class are other files.
     folder = folder / f"{sampler.bundle.bundle_id[:16]}-{seed}"
     for label in known:
-        for path in _written(sampler, label, counts[label], seed, folder / blake3(label.encode()).hexdigest(8)):
+        own = folder / blake3(label.encode()).hexdigest(8)
+        paths = [own / f"{index:06}.png" for index in range(counts[label])]
+        write_pictures(paths, sampler, [label], seed)
+        for path in paths:
             digest = blake3(path.read_bytes()).digest()
             if digest not in seen:
                 entries.append(Entry(str(path.resolve()), (label,), split, synthetic=sampler.bundle.bundle_id))
@@ -289,19 +289,6 @@ def _pictures(manifest: Manifest, sampler: Sampler, share: float, seed: int, fol
             "learnt nothing yet. Train it on, or look at its samples.png."
         )
     return entries
-
-
-def _written(sampler: Sampler, label: str, count: int, seed: int, folder: Path) -> list[Path]:
-    """``count`` pictures of a class as files; those that are there stay, but for empty ones, left by a power cut."""
-    paths = [folder / f"{index:06}.png" for index in range(count)]
-    for first in range(0, count, _AT_ONCE):
-        some = paths[first : first + _AT_ONCE]
-        if all(path.is_file() and path.stat().st_size for path in some):
-            continue
-        made = sampler.sample(len(some), seed, [label], first).pictures
-        for path, picture in zip(some, made, strict=True):
-            write_whole(path, png_bytes(picture, sampler.name), sync=False)
-    return paths
 
 
 def _hits(bundle: Bundle, judged: Sequence[Entry]) -> NDArray[np.bool_]:
